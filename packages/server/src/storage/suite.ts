@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { sql } from "kysely";
+import { createIds } from "../lib/ids.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { consumeOnce } from "./consume.ts";
+import type { Storage } from "./index.ts";
+import { migrate, pendingMigrations } from "./migrate.ts";
+import { createOutbox } from "./outbox.ts";
+
+/** What every storage engine must do. `open` gives an empty database each time it is called. */
+export function storageSuite(name: string, open: () => Promise<Storage>): void {
+  describe(`storage contract on ${name}`, () => {
+    let storage: Storage;
+    let now = 1_000_000;
+    const clock = { now: () => now };
+
+    beforeEach(async () => {
+      storage = await open();
+      await migrate(storage, clock);
+      const bytes = storage.engine === "postgres" ? "bytea" : "blob";
+      await sql
+        .raw(`create table single_use (id text primary key, consumed_at bigint, payload ${bytes})`)
+        .execute(storage.db());
+    });
+    afterEach(() => storage.close());
+
+    const insert = (id: string) => sql`insert into single_use (id) values (${id})`.execute(storage.db());
+
+    it("applies each migration once", async () => {
+      assert.deepEqual(await pendingMigrations(storage), []);
+      assert.deepEqual(await migrate(storage, clock), []);
+    });
+
+    it("gives a single-use row to exactly one of 64 callers", async () => {
+      await insert("code");
+      const callers = Array.from({ length: 64 }, () => consumeOnce(storage, "single_use", { id: "code" }, now));
+      const winners = (await Promise.all(callers)).filter(Boolean);
+      assert.equal(winners.length, 1);
+    });
+
+    it("gives nothing for a row that does not exist", async () => {
+      assert.equal(await consumeOnce(storage, "single_use", { id: "missing" }, now), undefined);
+    });
+
+    it("keeps nothing of a transaction that fails", async () => {
+      const failed = storage.transaction(async (tx) => {
+        await sql`insert into single_use (id) values ('half')`.execute(tx.db());
+        throw new Error("stop");
+      });
+      await assert.rejects(failed, /stop/);
+      const { rows } = await sql`select id from single_use`.execute(storage.db());
+      assert.deepEqual(rows, []);
+    });
+
+    it("does not lose an update of two transactions that count at once", async () => {
+      await sql`insert into rate_counters (key, count, resets_at) values ('k', 0, 0)`.execute(storage.db());
+      const increment = () =>
+        storage.transaction((tx) => sql`update rate_counters set count = count + 1 where key = 'k'`.execute(tx.db()));
+      await Promise.all(Array.from({ length: 40 }, increment));
+      const { rows } = await sql<{ count: number }>`select count from rate_counters`.execute(storage.db());
+      assert.equal(rows[0]?.count, 40);
+    });
+
+    it("returns large integers as numbers and bytes as bytes", async () => {
+      const bytes = Buffer.from([0, 1, 254, 255]);
+      await sql`insert into single_use values ('x', ${1_900_000_000_000}, ${bytes})`.execute(storage.db());
+      const { rows } = await sql<{ consumed_at: number; payload: Uint8Array }>`select * from single_use`.execute(
+        storage.db(),
+      );
+      assert.equal(rows[0]?.consumed_at, 1_900_000_000_000);
+      assert.deepEqual(Buffer.from(rows[0]?.payload ?? []), bytes);
+    });
+
+    it("tells apart texts that differ only in case, accents or trailing space", async () => {
+      for (const id of ["Doc:a", "doc:a", "döc:a", "doc:a "]) await insert(id);
+      const { rows } = await sql`select id from single_use where id = 'doc:a'`.execute(storage.db());
+      assert.equal(rows.length, 1);
+    });
+
+    describe("outbox", () => {
+      const ids = createIds({ clock, random: randomBytes });
+      const outbox = () => createOutbox({ storage, clock, ids });
+
+      it("delivers a message once when its transaction committed", async () => {
+        await storage.transaction((tx) => outbox().add(tx, { topic: "mail", payload: { to: "a" } }));
+        const seen: unknown[] = [];
+        const handlers = { mail: async (message: { payload: unknown }) => void seen.push(message.payload) };
+        assert.equal(await outbox().deliver(handlers), 1);
+        assert.equal(await outbox().deliver(handlers), 0);
+        assert.deepEqual(seen, [{ to: "a" }]);
+      });
+
+      it("delivers nothing when its transaction failed", async () => {
+        const failed = storage.transaction(async (tx) => {
+          await outbox().add(tx, { topic: "mail", payload: {} });
+          throw new Error("stop");
+        });
+        await assert.rejects(failed);
+        assert.equal(await outbox().deliver({ mail: async () => assert.fail("must not be sent") }), 0);
+      });
+
+      it("tries again later when the handler fails, under the same id", async () => {
+        await outbox().add(storage, { topic: "mail", payload: {} });
+        const ids: string[] = [];
+        const failing = {
+          mail: async (message: { id: string }) => {
+            ids.push(message.id);
+            throw new Error("refused");
+          },
+        };
+        await outbox().deliver(failing);
+        assert.equal(await outbox().deliver(failing), 0, "not before its delay");
+        now += 1_001;
+        await outbox().deliver(failing);
+        assert.equal(ids.length, 2);
+        assert.equal(ids[0], ids[1]);
+      });
+    });
+  });
+}
