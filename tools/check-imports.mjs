@@ -36,7 +36,9 @@ for (const area of ["examples", "apps"]) {
   if (existsSync(join(root, area))) checkExamples(area);
 }
 if (problems.length > 0) {
-  console.error(`${problems.length} import(s) against the direction of dependencies:\n  ${problems.join("\n  ")}`);
+  console.error(
+    `${problems.length} import(s) against the direction of dependencies:\n  ${problems.join("\n  ")}`,
+  );
   process.exit(1);
 }
 console.log("imports: ok");

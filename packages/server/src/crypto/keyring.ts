@@ -1,5 +1,15 @@
 import { hkdfSync } from "node:crypto";
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { reveal, type Secret, secret } from "../lib/secret.ts";
 import { sha256 } from "./hash.ts";
@@ -41,7 +51,8 @@ export function createKeyring(keys: readonly Buffer[]): Keyring {
 }
 
 function toRootKey(key: Buffer): RootKey {
-  if (key.length !== KEY_BYTES) throw new KeyringError(`a root key has ${KEY_BYTES} bytes, this one ${key.length}`);
+  if (key.length !== KEY_BYTES)
+    throw new KeyringError(`a root key has ${KEY_BYTES} bytes, this one ${key.length}`);
   const id = Buffer.from(sha256(`behalf/root-key-id/v1/${key.toString("hex")}`), "base64url");
   return { id: id.subarray(0, ID_BYTES).toString("hex"), key: secret(key) };
 }

@@ -60,7 +60,11 @@ export function createSealer(deps: { keyring: Keyring }): Sealer {
     const id = bytes.subarray(0, KEY_ID_BYTES).toString("hex");
     const root = keyring.find(id);
     if (!root) throw new SealError(`no root key ${id} in the keyring`);
-    return decrypt(reveal(root.key), encodeContext({ purpose: "data-key", ...owner }), bytes.subarray(KEY_ID_BYTES));
+    return decrypt(
+      reveal(root.key),
+      encodeContext({ purpose: "data-key", ...owner }),
+      bytes.subarray(KEY_ID_BYTES),
+    );
   }
 
   return {
@@ -93,7 +97,10 @@ function decrypt(key: Buffer, aad: Buffer, sealed: Buffer): Buffer {
     throw new SealError("unknown version or suite of a sealed value");
 
   let at = HEADER_BYTES;
-  const take = (length: number) => sealed.subarray(at, (at += length));
+  const take = (length: number) => {
+    at += length;
+    return sealed.subarray(at - length, at);
+  };
   const salt = take(SALT_BYTES);
   const commitment = take(COMMITMENT_BYTES);
   const nonce = take(NONCE_BYTES);

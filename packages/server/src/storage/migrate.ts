@@ -28,7 +28,9 @@ export async function migrate(storage: Storage, clock: Clock): Promise<string[]>
     const pending = await pendingMigrations(tx);
     for (const migration of pending) {
       for (const statement of migration.statements)
-        await sql.raw(statement.replaceAll("{bytes}", tx.engine === "postgres" ? "bytea" : "blob")).execute(tx.db());
+        await sql
+          .raw(statement.replaceAll("{bytes}", tx.engine === "postgres" ? "bytea" : "blob"))
+          .execute(tx.db());
       await tx
         .db<MigrationTables>()
         .insertInto("behalf_migrations")

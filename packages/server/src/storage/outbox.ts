@@ -41,7 +41,10 @@ export function createOutbox(deps: { storage: Storage; clock: Clock; ids: Ids })
   const { storage, clock, ids } = deps;
   const table = () => storage.db<OutboxTables>();
 
-  async function add(on: Queryable, message: { topic: string; payload: unknown; dueAt?: number }): Promise<string> {
+  async function add(
+    on: Queryable,
+    message: { topic: string; payload: unknown; dueAt?: number },
+  ): Promise<string> {
     const id = ids.prefixed("out");
     const now = clock.now();
     await on
@@ -92,7 +95,11 @@ export function createOutbox(deps: { storage: Storage; clock: Clock; ids: Ids })
       let delivered = 0;
       for (const row of await claim(topics)) {
         try {
-          await handlers[row.topic]?.({ id: row.id, payload: JSON.parse(row.payload), attempt: row.attempts });
+          await handlers[row.topic]?.({
+            id: row.id,
+            payload: JSON.parse(row.payload),
+            attempt: row.attempts,
+          });
           await settle(row.id, { done_at: clock.now() });
           delivered += 1;
         } catch (error) {

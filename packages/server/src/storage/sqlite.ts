@@ -20,7 +20,9 @@ export async function openSqlite(file: string): Promise<Storage> {
   database.exec(
     "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;",
   );
-  const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: withStatementCache(database) }) });
+  const kysely = new Kysely<unknown>({
+    dialect: new SqliteDialect({ database: withStatementCache(database) }),
+  });
   return fromKysely("sqlite", kysely);
 }
 

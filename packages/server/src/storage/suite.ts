@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { sql } from "kysely";
-import { createIds } from "../lib/ids.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { createIds } from "../lib/ids.ts";
 import { consumeOnce } from "./consume.ts";
 import type { Storage } from "./index.ts";
 import { migrate, pendingMigrations } from "./migrate.ts";
@@ -34,7 +34,9 @@ export function storageSuite(name: string, open: () => Promise<Storage>): void {
 
     it("gives a single-use row to exactly one of 64 callers", async () => {
       await insert("code");
-      const callers = Array.from({ length: 64 }, () => consumeOnce(storage, "single_use", { id: "code" }, now));
+      const callers = Array.from({ length: 64 }, () =>
+        consumeOnce(storage, "single_use", { id: "code" }, now),
+      );
       const winners = (await Promise.all(callers)).filter(Boolean);
       assert.equal(winners.length, 1);
     });
@@ -56,7 +58,9 @@ export function storageSuite(name: string, open: () => Promise<Storage>): void {
     it("does not lose an update of two transactions that count at once", async () => {
       await sql`insert into rate_counters (key, count, resets_at) values ('k', 0, 0)`.execute(storage.db());
       const increment = () =>
-        storage.transaction((tx) => sql`update rate_counters set count = count + 1 where key = 'k'`.execute(tx.db()));
+        storage.transaction((tx) =>
+          sql`update rate_counters set count = count + 1 where key = 'k'`.execute(tx.db()),
+        );
       await Promise.all(Array.from({ length: 40 }, increment));
       const { rows } = await sql<{ count: number }>`select count from rate_counters`.execute(storage.db());
       assert.equal(rows[0]?.count, 40);
@@ -65,9 +69,10 @@ export function storageSuite(name: string, open: () => Promise<Storage>): void {
     it("returns large integers as numbers and bytes as bytes", async () => {
       const bytes = Buffer.from([0, 1, 254, 255]);
       await sql`insert into single_use values ('x', ${1_900_000_000_000}, ${bytes})`.execute(storage.db());
-      const { rows } = await sql<{ consumed_at: number; payload: Uint8Array }>`select * from single_use`.execute(
-        storage.db(),
-      );
+      const { rows } = await sql<{
+        consumed_at: number;
+        payload: Uint8Array;
+      }>`select * from single_use`.execute(storage.db());
       assert.equal(rows[0]?.consumed_at, 1_900_000_000_000);
       assert.deepEqual(Buffer.from(rows[0]?.payload ?? []), bytes);
     });

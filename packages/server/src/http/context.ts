@@ -1,0 +1,21 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** What is known of the request being served; for logs and the audit trail. */
+export interface RequestContext {
+  /** Sent back as `X-Request-Id`. */
+  readonly requestId: string;
+  /** Address of the peer, as the socket says. */
+  readonly ip: string | undefined;
+}
+
+const current = new AsyncLocalStorage<RequestContext>();
+
+/** Runs `work` with `context` as the current request. */
+export function withRequestContext<T>(context: RequestContext, work: () => T): T {
+  return current.run(context, work);
+}
+
+/** The request being served; `undefined` in background work. */
+export function currentRequest(): RequestContext | undefined {
+  return current.getStore();
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { getRequestListener } from "@hono/node-server";
+import type { Hono } from "hono";
+import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/ids.ts";
+import type { Log } from "../lib/log.ts";
+import { withRequestContext } from "./context.ts";
+import { MAX_HEADER_BYTES } from "./limits.ts";
+
+/** A part of the server that speaks `node:http` itself. */
+export interface NodeHandler {
+  /** Whether this handler serves the path (without query). */
+  serves(path: string, method: string): boolean;
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | void;
+}
+
+/** A listening server. */
+export interface HttpServer {
+  /** Port it listens on; of interest when 0 was asked for. */
+  readonly port: number;
+  /** Stops accepting, lets running requests end for at most 25 seconds, then closes. */
+  close(): Promise<void>;
+}
+
+export interface HttpServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
+
+const DRAIN_MS = 25_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Serves `nodeHandlers` first and `app` for everything else, giving each request an id and a log line. */
+export function startHttpServer(
+  deps: { app: Hono; nodeHandlers: readonly NodeHandler[]; log: Log; ids: Ids; clock: Clock },
+  options: HttpServerOptions,
+): Promise<HttpServer> {
+  const appListener = getRequestListener(deps.app.fetch, { overrideGlobalObjects: false });
+  const listener: RequestListener = (request, response) => {
+    const startedAt = deps.clock.now();
+    const requestId = deps.ids.prefixed("req");
+    const path = pathOf(request);
+    response.setHeader("x-request-id", requestId);
+    response.once("close", () =>
+      deps.log.info("request", {
+        method: request.method,
+        path,
+        status: response.statusCode,
+        duration_ms: deps.clock.now() - startedAt,
+        request_id: requestId,
+      }),
+    );
+    const handler = deps.nodeHandlers.find((candidate) => candidate.serves(path, request.method ?? "GET"));
+    withRequestContext({ requestId, ip: request.socket.remoteAddress }, async () => {
+      try {
+        await (handler ? handler.handle(request, response) : appListener(request, response));
+      } catch (error) {
+        deps.log.error("unhandled", {
+          request_id: requestId,
+          error: error instanceof Error ? error.stack : "unknown",
+        });
+        if (!response.headersSent) response.writeHead(500, { "content-type": "application/json" });
+        response.end('{"error":"server_error","error_description":"Something broke on our side."}');
+      }
+    });
+  };
+  const server = createListeningServer(listener, options);
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, () => {
+      const address = server.address();
+      const port = typeof address === "object" && address ? address.port : options.port;
+      resolve({ port, close: () => drain(server) });
+    });
+  });
+}
+
+function createListeningServer(listener: RequestListener, options: HttpServerOptions): Server {
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+  };
+  if (!options.tls) return createServer(limits, listener);
+  const pair = { cert: readFileSync(options.tls.certFile), key: readFileSync(options.tls.keyFile) };
+  return createTlsServer({ ...limits, ...pair }, listener);
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? "/";
+  const end = url.indexOf("?");
+  return end < 0 ? url : url.slice(0, end);
+}
+
+function drain(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
