@@ -1,0 +1,79 @@
+import type { AgentPolicy } from "../config.ts";
+import type { Secret } from "../lib/secret.ts";
+
+/** A client as the rest of the server sees it, whether it was configured or made at run time. */
+export interface Client {
+  readonly id: string;
+  readonly name: string;
+  readonly source: "configuration" | "runtime";
+  readonly redirectUris: readonly string[];
+  readonly postLogoutRedirectUris: readonly string[];
+  readonly grantTypes: readonly string[];
+  readonly firstParty: boolean;
+  /** Public clients have no secret and authenticate with PKCE alone. */
+  readonly confidential: boolean;
+  /** What it may do for users; absent when it is no agent. */
+  readonly agent: AgentPolicy | undefined;
+  /** When an administrator switched it off, in milliseconds; nothing of it works then. */
+  readonly disabledAt: number | undefined;
+}
+
+/** Looks clients up; changes are visible at once in this process and within a second in others. */
+export interface Clients {
+  find(id: string): Promise<Client | undefined>;
+}
+
+/** What a verified access token of ours says. */
+export interface AccessTokenInfo {
+  /** The user; for client credentials the client itself. */
+  readonly subject: string;
+  readonly clientId: string;
+  readonly scopes: ReadonlySet<string>;
+  readonly audience: string;
+  /** Absent for client credentials. */
+  readonly userId: string | undefined;
+  readonly jti: string;
+}
+
+/**
+ * Verifies `Authorization: Bearer` of a request to one of our own APIs.
+ * @throws ApiError `auth.token_missing`, `auth.token_invalid`, `auth.insufficient_scope`
+ */
+export type RequireToken = (
+  request: Request,
+  expected: { audience: string; scopes: readonly string[] },
+) => Promise<AccessTokenInfo>;
+
+/** A refresh or access token of ours that stands for a user towards a client. */
+export interface SubjectToken {
+  readonly userId: string;
+  readonly clientId: string;
+}
+
+/** The part of a token request that grants of our own see; the client has been authenticated. */
+export interface GrantRequest {
+  readonly client: Client;
+  /** Single-valued parameters; a repeated one was refused before. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** A token endpoint answer of a grant of our own. */
+export interface GrantResponse {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A grant that is answered outside the OAuth core, after client authentication through it. */
+export interface OwnGrant {
+  readonly grantType: string;
+  /** Parameters that may appear; others are ignored, as RFC 6749 section 3.2 asks. */
+  readonly parameters: readonly string[];
+  handle(request: GrantRequest): Promise<GrantResponse>;
+}
+
+/** Resolves subject tokens for token exchange. */
+export interface SubjectTokens {
+  /** A live refresh token of `clientId`; `undefined` when unknown, expired, used, revoked or another client's. */
+  fromRefreshToken(value: Secret, clientId: string): Promise<SubjectToken | undefined>;
+}

@@ -1,0 +1,75 @@
+/** Every sentence a person reads, in English. The other languages have the same members. */
+export const en = {
+  name: "English",
+  common: {
+    continue: "Continue",
+    cancel: "Cancel",
+    back: "Back",
+    close: "You can close this window.",
+    signedInAs: (email: string) => `Signed in as ${email}`,
+    language: "Language",
+  },
+  login: {
+    title: "Log in",
+    email: "E-mail address",
+    password: "Password",
+    submit: "Log in",
+    noAccount: "No account yet?",
+    signUp: "Sign up",
+    toContinue: (app: string) => `to continue to ${app}`,
+    wrong: "The e-mail address or the password is wrong.",
+    locked: "Too many attempts. Wait a few minutes and try again.",
+    expiredTitle: "This page has expired",
+    expired: "Go back to the app and start again.",
+  },
+  signUp: {
+    title: "Create your account",
+    name: "Your name",
+    passwordHint: "At least 12 characters",
+    submit: "Create account",
+    haveAccount: "Already have an account?",
+    logIn: "Log in",
+    emailInvalid: "Enter an e-mail address, for example anne@example.com.",
+    passwordShort: "Use at least 12 characters.",
+    passwordLong: "Use at most 200 characters.",
+    failed: "This did not work. If you already have an account, log in instead.",
+  },
+  consent: {
+    title: (app: string) => `Allow ${app}?`,
+    lead: (app: string) => `${app} asks to:`,
+    runBy: (owner: string) => `Run by ${owner}`,
+    redirectsTo: (host: string) => `Afterwards you go back to ${host}.`,
+    allow: "Allow",
+    deny: "Deny",
+    scopes: {
+      openid: "Know who you are",
+      profile: "See your name",
+      email: "See your e-mail address",
+      offline_access: "Act for you while you are away",
+    } as Record<string, string>,
+  },
+  logout: {
+    title: "Log out",
+    question: "Log out of this account in this browser?",
+    submit: "Log out",
+    stay: "Stay logged in",
+    doneTitle: "You are logged out",
+    done: "You can close this window.",
+  },
+  error: {
+    title: "This did not work",
+    reference: (id: string) => `Reference: ${id}`,
+    notFound: "There is nothing at this address.",
+    forbidden: "This form was not sent from this page. Go back and try again.",
+    server: "Something broke on our side.",
+    client: "The app sent a request that cannot be used. Go back to the app and start again.",
+  },
+  home: {
+    title: "Your account",
+    approvals: "Approvals",
+    accounts: "Connected accounts",
+  },
+};
+
+/** The shape each language file has. */
+export type Texts = typeof en;

@@ -1,0 +1,94 @@
+import { createHash } from "node:crypto";
+import { html, raw } from "hono/html";
+import type { HtmlEscapedString } from "hono/utils/html";
+import type { Language } from "./languages/index.ts";
+import { languageTags } from "./languages/index.ts";
+import { styles } from "./tokens.ts";
+
+/** A piece of escaped HTML. Values put into `html` templates are escaped. */
+export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+
+/** What a page needs besides its content. */
+export interface PageOptions {
+  readonly language: Language;
+  readonly title: string;
+  readonly body: Html;
+  /** For lists; forms stay narrow. */
+  readonly wide?: boolean;
+  readonly status?: number;
+  /** Origins that a form of this page may lead to through a redirect, beside our own. */
+  readonly formTargets?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Address of this page for the language links; absent when a page cannot be shown twice. */
+  readonly self?: string;
+}
+
+const styleHash = createHash("sha256").update(styles).digest("base64");
+
+const logo = raw(
+  '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9" fill="#2347c5"/><path d="M9 8.5h7.2c3.2 0 5 1.6 5 4 0 1.7-.9 2.8-2.3 3.3 1.8.4 3 1.7 3 3.7 0 2.8-2 4.4-5.4 4.4H9V8.5Zm3.6 6.1h3c1.300 0 2-.6 2-1.600s-.7-1.500-2-1.500h-3v3.100Zm0 6.300h3.300c1.500 0 2.300-.7 2.300-1.800s-.8-1.700-2.300-1.700h-3.300v3.500Z" fill="#fff"/></svg>',
+);
+
+/**
+ * A whole page as a response: no script, one inline style sheet allowed by its hash, no frame, no referrer,
+ * never cached.
+ */
+export async function renderPage(options: PageOptions): Promise<Response> {
+  const { language, title, body, wide, self } = options;
+  const document = await html`<!doctype html>
+<html lang="${language.tag}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title} · Behalf</title>
+<style>${raw(styles)}</style>
+</head>
+<body>
+<main class="${wide ? "wide" : ""}">
+<div class="card">
+<div class="brand">${logo}<span>Behalf</span></div>
+${body}
+</div>
+</main>
+${self ? languageLinks(self, language) : ""}
+</body>
+</html>`;
+  return new Response(String(document), {
+    status: options.status ?? 200,
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      ...pageHeaders(options.formTargets ?? []),
+      ...options.headers,
+    },
+  });
+}
+
+/** Security headers of every page. */
+export function pageHeaders(formTargets: readonly string[] = []): Record<string, string> {
+  return {
+    "cache-control": "no-store",
+    "content-security-policy": [
+      "default-src 'none'",
+      `style-src 'sha256-${styleHash}'`,
+      `form-action 'self' ${formTargets.join(" ")}`.trim(),
+      "base-uri 'none'",
+      "frame-ancestors 'none'",
+    ].join("; "),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+  };
+}
+
+function languageLinks(self: string, current: Language): Html {
+  const links = languageTags.map((tag) => {
+    const url = new URL(self, "http://self.invalid");
+    url.searchParams.set("lang", tag);
+    const label = tag === "ja" ? "日本語" : "English";
+    return tag === current.tag
+      ? html`<span aria-current="true">${label}</span> `
+      : html`<a href="${url.pathname}${url.search}" hreflang="${tag}" lang="${tag}">${label}</a> `;
+  });
+  return html`<footer><nav aria-label="${current.texts.common.language}">${links}</nav></footer>`;
+}

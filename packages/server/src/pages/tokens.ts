@@ -1,0 +1,47 @@
+/** The design tokens and the one style sheet of every page the server renders. Nothing is loaded from elsewhere. */
+export const styles = `
+:root {
+  color-scheme: light dark;
+  --ink: #16181d; --ink-soft: #545b68; --paper: #ffffff; --ground: #f3f4f7; --line: #d5d9e1;
+  --main: #2347c5; --main-ink: #ffffff; --danger: #b3261e; --good: #14653a;
+  --quote: #eef1f7; --focus: #7a9bff; --radius: 12px; --space: 1rem;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ink: #eceef3; --ink-soft: #a9b0be; --paper: #1a1d24; --ground: #101217; --line: #353b47;
+    --main: #8fa8ff; --main-ink: #0d1330; --danger: #ff9a92; --good: #7fd6a4; --quote: #232833;
+  }
+}
+* { box-sizing: border-box; }
+html { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Hiragino Sans", "Noto Sans JP", sans-serif; }
+body { margin: 0; min-height: 100vh; background: var(--ground); color: var(--ink); display: flex; flex-direction: column; }
+main { width: 100%; max-width: 27rem; margin: auto; padding: calc(var(--space) * 1.5) var(--space); }
+main.wide { max-width: 42rem; margin-top: 3vh; }
+.card { background: var(--paper); border: 1px solid var(--line); border-radius: var(--radius); padding: 1.75rem; box-shadow: 0 1px 2px rgb(0 0 0 / 5%), 0 12px 32px rgb(16 24 48 / 6%); }
+.card + .card { margin-top: var(--space); }
+h1 { font-size: 1.45rem; line-height: 1.25; margin: 0 0 .35rem; letter-spacing: -.01em; }
+h2 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
+p { margin: .5rem 0; } .soft { color: var(--ink-soft); } .small { font-size: .875rem; }
+.brand { display: flex; align-items: center; gap: .55rem; font-weight: 650; margin-bottom: 1.25rem; color: var(--ink); text-decoration: none; }
+.brand svg { width: 1.6rem; height: 1.6rem; flex: none; }
+label { display: block; font-weight: 600; margin-top: 1rem; }
+input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); color: var(--ink); }
+.hint { display: block; font-weight: 400; color: var(--ink-soft); font-size: .875rem; }
+button, .button { display: inline-block; font: inherit; font-weight: 600; text-align: center; text-decoration: none; padding: .75rem 1.1rem; border-radius: 8px; border: 1px solid var(--main); background: var(--main); color: var(--main-ink); cursor: pointer; }
+button.plain, .button.plain { background: transparent; color: var(--ink); border-color: var(--line); }
+button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
+button:hover, .button:hover { filter: brightness(1.07); }
+.actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; } .actions > * { flex: 1 1 9rem; } .actions form > button { width: 100%; }
+a { color: var(--main); } :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+.alert { border: 1px solid var(--danger); color: var(--danger); border-radius: 8px; padding: .65rem .8rem; margin: 1rem 0 0; }
+.notice { border: 1px solid var(--good); color: var(--good); border-radius: 8px; padding: .65rem .8rem; margin: 1rem 0 0; }
+ul.plain { list-style: none; margin: 1rem 0 0; padding: 0; }
+ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain > li:first-child { border-top: 0; }
+ul.checks { list-style: none; padding: 0; margin: 1rem 0; } ul.checks > li { padding: .35rem 0 .35rem 1.75rem; position: relative; }
+ul.checks > li::before { content: "✓"; position: absolute; left: .2rem; color: var(--good); font-weight: 700; }
+dl.facts { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: .5rem 1rem; margin: 1rem 0; } dl.facts dt { color: var(--ink-soft); } dl.facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+blockquote { margin: 1rem 0; padding: .7rem 1rem; background: var(--quote); border-left: 3px solid var(--line); border-radius: 0 8px 8px 0; overflow-wrap: anywhere; }
+footer { text-align: center; padding: 1rem; font-size: .875rem; color: var(--ink-soft); } footer a { margin: 0 .4rem; color: inherit; }
+@media (max-width: 30rem) { main { padding: 0; margin: 0; } .card { border: 0; border-radius: 0; box-shadow: none; min-height: 60vh; padding: 1.5rem 1.25rem; } body { background: var(--paper); } }
+@media (prefers-reduced-motion: no-preference) { button, .button { transition: filter .12s; } }
+`;
