@@ -37,11 +37,9 @@ const agentPolicy = z.strictObject({
   connections: z.record(identifier, z.strictObject({ scopes: z.array(scopeName).max(100) })).default({}),
 });
 
-const client = z.strictObject({
-  id: identifier,
+/** What is known of a client besides its id and secret; the database keeps the same shape as the file. */
+export const clientMetadataSchema = z.strictObject({
   name: z.string().min(1).max(200),
-  /** Absent: a public client, which authenticates with PKCE alone. */
-  secret: secretSource.optional(),
   redirectUris: z.array(z.string().max(2048)).max(50).default([]),
   postLogoutRedirectUris: z.array(z.string().max(2048)).max(50).default([]),
   grantTypes: z
@@ -55,6 +53,12 @@ const client = z.strictObject({
   rotateRefreshTokens: z.boolean().optional(),
   idTokenAlgorithm: z.enum(["RS256", "ES256"]).default("RS256"),
   agent: agentPolicy.optional(),
+});
+
+const client = clientMetadataSchema.extend({
+  id: identifier,
+  /** Absent: a public client, which authenticates with PKCE alone. */
+  secret: secretSource.optional(),
 });
 
 const api = z.strictObject({
@@ -140,6 +144,8 @@ type WithSecret<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: Secret
 
 /** An OAuth client as configured. */
 export type ClientConfig = WithSecret<Parsed["clients"][number], "secret">;
+/** A client's metadata with defaults filled in. */
+export type ClientMetadata = z.infer<typeof clientMetadataSchema>;
 /** What an agent may do. */
 export type AgentPolicy = z.infer<typeof agentPolicy>;
 /** A resource server that accepts our tokens. */
@@ -148,11 +154,16 @@ export type ApiConfig = Parsed["apis"][number];
 export type ConnectionConfig = WithSecret<Parsed["connections"][number], "clientSecret">;
 
 /** The whole configuration, secrets resolved. */
-export interface Config extends Omit<Parsed, "clients" | "connections" | "rootKey" | "fga"> {
+export interface Config extends Omit<Parsed, "clients" | "connections" | "rootKey" | "fga" | "listen"> {
+  readonly listen: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  };
   readonly clients: readonly ClientConfig[];
   readonly connections: readonly ConnectionConfig[];
   readonly rootKey: Secret;
-  /** Where the root key came from, for messages. */
+  /** Where the root key came from; a file by its absolute path. */
   readonly rootKeySource: { readonly env: string } | { readonly file: string };
   readonly fga: { readonly presharedKeys: readonly Secret[] };
 }
@@ -170,9 +181,12 @@ export interface ConfigSources {
  */
 export function loadConfig(file: string, env: ConfigSources["env"] = process.env): Config {
   if (!existsSync(file)) throw new ConfigError([`${file} does not exist; run "behalf init" to write one`]);
+  const text = readText(file);
+  if (text === undefined)
+    throw new ConfigError([`${file} cannot be read; check that it is a file you may read`]);
   let value: unknown;
   try {
-    value = parseYaml(readFileSync(file, "utf8"));
+    value = parseYaml(text);
   } catch (error) {
     if (error instanceof YAMLParseError) throw new ConfigError([`${file}: ${error.message}`]);
     throw error;
@@ -210,7 +224,7 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
   }));
   parsed.clients.forEach((entry, i) => {
     const text = entry.secret ? readSecret(entry.secret, sources) : undefined;
-    if (text !== undefined && text.length < MIN_CLIENT_SECRET_LENGTH)
+    if (text && text.length < MIN_CLIENT_SECRET_LENGTH)
       problems.push(
         `clients.${i}.secret: must have at least ${MIN_CLIENT_SECRET_LENGTH} characters (256 random bits)`,
       );
@@ -223,14 +237,17 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     resolveSecret(`fga.presharedKeys.${i}`, key),
   );
   const rootKey = resolveSecret("rootKey", parsed.rootKey);
+  const listen = { ...parsed.listen, tls: resolveTls(parsed.listen.tls, sources.baseDir, problems) };
   if (problems.length > 0 || !rootKey) throw new ConfigError(problems);
   return {
     ...parsed,
+    listen,
     storage: resolveStorage(parsed.storage, sources.baseDir),
     clients,
     connections,
     rootKey,
-    rootKeySource: parsed.rootKey,
+    rootKeySource:
+      "file" in parsed.rootKey ? { file: resolve(sources.baseDir, parsed.rootKey.file) } : parsed.rootKey,
     fga: { presharedKeys: presharedKeys.filter((key) => key !== undefined) },
   };
 }
@@ -243,6 +260,32 @@ function override(value: unknown, env: ConfigSources["env"]): unknown {
   if (env["BEHALF_PORT"])
     config["listen"] = { ...(config["listen"] as object), port: Number(env["BEHALF_PORT"]) };
   return config;
+}
+
+/**
+ * Every key of the file as a dotted path: `[]` for the members of a list, `*` for names the operator
+ * chooses. `docs/config.md` names each.
+ */
+export function configKeys(): string[] {
+  const keys: string[] = [];
+  const walk = (node: SchemaNode, path: string): void => {
+    for (const [name, child] of Object.entries(node.properties ?? {})) {
+      const key = path === "" ? name : `${path}.${name}`;
+      keys.push(key);
+      walk(child, key);
+    }
+    if (node.items) walk(node.items, `${path}[]`);
+    if (typeof node.additionalProperties === "object") walk(node.additionalProperties, `${path}.*`);
+  };
+  // The members read here are plain JSON Schema; zod types the document more loosely.
+  walk(z.toJSONSchema(schema, { io: "input" }) as SchemaNode, "");
+  return keys;
+}
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
+  readonly additionalProperties?: SchemaNode | boolean;
 }
 
 /** What one field cannot know: names used twice, references into the void, what production refuses. */
@@ -265,25 +308,20 @@ function crossChecks(config: Parsed): string[] {
     config.connections.map((entry) => entry.name),
   );
   config.clients.forEach((entry, i) => {
-    for (const audience of Object.keys(entry.apis))
-      if (!config.apis.some((item) => item.audience === audience))
-        problems.push(`clients.${i}.apis: no api has the audience "${audience}"`);
-    for (const [name, policy] of Object.entries(entry.agent?.connections ?? {})) {
-      const known = config.connections.find((item) => item.name === name);
-      if (!known) problems.push(`clients.${i}.agent.connections: there is no connection "${name}"`);
-      for (const scope of known ? policy.scopes : [])
-        if (!(scope in (known?.scopes ?? {})))
-          problems.push(`clients.${i}.agent.connections.${name}: the connection has no scope "${scope}"`);
-    }
-    for (const uri of entry.redirectUris)
-      if (!isWebUrl(uri))
-        problems.push(`clients.${i}.redirectUris: "${uri}" must be https, or http on loopback`);
-    if (
-      !entry.secret &&
-      entry.grantTypes.some((type) => type !== "authorization_code" && type !== "refresh_token")
-    )
+    problems.push(
+      ...clientProblems(entry, { confidential: Boolean(entry.secret), config }).map(
+        (it) => `clients.${i}${it}`,
+      ),
+    );
+  });
+  config.apis.forEach((entry, i) => {
+    if (builtInApis(config.issuer).some((own) => own.audience === entry.audience))
+      problems.push(`apis.${i}.audience: "${entry.audience}" is an API of this server; leave it out`);
+  });
+  config.connections.forEach((entry, i) => {
+    if (entry.clientAuthMethod !== "none" && !entry.clientSecret)
       problems.push(
-        `clients.${i}: a client without secret may use authorization_code and refresh_token only`,
+        `connections.${i}.clientSecret: ${entry.clientAuthMethod} needs one; or set clientAuthMethod to none`,
       );
   });
   if (config.production) {
@@ -296,13 +334,85 @@ function crossChecks(config: Parsed): string[] {
   return problems;
 }
 
+/** APIs that every deployment has, named by their audience. They are not declared in the file. */
+export function builtInApis(issuer: string): readonly { audience: string; scopes: readonly string[] }[] {
+  return [
+    {
+      audience: `${issuer}me/`,
+      scopes: ["create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"],
+    },
+    { audience: `${issuer}admin/`, scopes: ["admin"] },
+  ];
+}
+
+/**
+ * What is wrong with a client beyond the form of its fields: addresses that lead nowhere safe, references
+ * to what does not exist. Each problem starts with the path inside the client.
+ */
+export function clientProblems(
+  entry: ClientMetadata,
+  against: { confidential: boolean; config: Pick<Parsed, "issuer"> & ClientReferences },
+): string[] {
+  const { config } = against;
+  const problems: string[] = [];
+  const apis = new Map([
+    ...builtInApis(config.issuer).map((own) => [own.audience, own.scopes] as const),
+    ...config.apis.map((item) => [item.audience, Object.keys(item.scopes)] as const),
+  ]);
+  for (const [audience, { scopes }] of Object.entries(entry.apis)) {
+    const known = apis.get(audience);
+    if (!known) problems.push(`.apis: no api has the audience "${audience}"`);
+    for (const scope of known ? scopes : [])
+      if (!known?.includes(scope)) problems.push(`.apis.${audience}: the api has no scope "${scope}"`);
+  }
+  for (const [name, policy] of Object.entries(entry.agent?.connections ?? {})) {
+    const known = config.connections.find((item) => item.name === name);
+    if (!known) problems.push(`.agent.connections: there is no connection "${name}"`);
+    for (const scope of known ? policy.scopes : [])
+      if (!Object.hasOwn(known?.scopes ?? {}, scope))
+        problems.push(`.agent.connections.${name}: the connection has no scope "${scope}"`);
+  }
+  for (const field of ["redirectUris", "postLogoutRedirectUris"] as const)
+    for (const uri of entry[field])
+      if (!isRedirectUri(uri))
+        problems.push(`.${field}: "${uri}" must be https, or http on loopback, without fragment`);
+  const needSecret = entry.grantTypes.filter(
+    (type) => type !== "authorization_code" && type !== "refresh_token",
+  );
+  if (!against.confidential && needSecret.length > 0)
+    problems.push(`: a client without secret may use authorization_code and refresh_token only`);
+  return problems;
+}
+
+/** The part of the configuration that clients refer to. */
+interface ClientReferences {
+  readonly apis: readonly Pick<ApiConfig, "audience" | "scopes">[];
+  readonly connections: readonly Pick<ConnectionConfig, "name" | "scopes">[];
+}
+
 function readSecret(
   source: z.infer<typeof secretSource>,
   { env, baseDir }: ConfigSources,
 ): string | undefined {
   if ("env" in source) return env[source.env]?.trim();
-  const path = isAbsolute(source.file) ? source.file : resolve(baseDir, source.file);
-  return existsSync(path) ? readFileSync(path, "utf8").trim() : undefined;
+  return readText(resolve(baseDir, source.file))?.trim();
+}
+
+/** `undefined` for what is no file or may not be read; the caller names the path in its problem. */
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined; // Missing, a folder, or not readable: one problem for the operator.
+  }
+}
+
+function resolveTls(tls: Parsed["listen"]["tls"], baseDir: string, problems: string[]) {
+  if (!tls) return undefined;
+  const files = { certFile: resolve(baseDir, tls.certFile), keyFile: resolve(baseDir, tls.keyFile) };
+  for (const [key, path] of Object.entries(files))
+    if (readText(path) === undefined) problems.push(`listen.tls.${key}: the file ${path} cannot be read`);
+  return files;
 }
 
 function resolveStorage(storage: string, baseDir: string): string {
@@ -322,6 +432,11 @@ function isWebUrl(value: string): boolean {
     !url.username &&
     (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url)))
   );
+}
+
+/** RFC 6749 section 3.1.2: no fragment. Compared as text later, so only visible ASCII is taken. */
+function isRedirectUri(value: string): boolean {
+  return isWebUrl(value) && !value.includes("#") && /^[\x21-\x7e]+$/.test(value);
 }
 
 function isIssuer(value: string): boolean {
