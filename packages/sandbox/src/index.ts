@@ -1,1 +1,10 @@
-export {};
+export { ACCOUNTS, type Account } from "./provider/accounts.ts";
+export type { Client } from "./provider/clients.ts";
+export { type ProviderOptions, type RunningProvider, startProvider } from "./provider/provider.ts";
+export { DEFAULT_SWITCHES, type Switches } from "./provider/switches.ts";
+export { CATALOGUE, type Item } from "./shop/catalogue.ts";
+export { type RunningShop, SHOP_AUDIENCE, type ShopOptions, startShop } from "./shop/shop.ts";
+export type { Order, PlacedOrder } from "./shop/store.ts";
+export type { Clock } from "./support/clock.ts";
+export type { RequestEntry } from "./support/request-log.ts";
+export { StartError } from "./support/start-error.ts";
