@@ -7,11 +7,19 @@ import type { Storage, Tx } from "../storage/index.ts";
 import type { AuditEvent } from "./index.ts";
 import type { AuditTables } from "./store.ts";
 
-/** An event with the request it belongs to, taken when it happened rather than when it is written. */
+/** An event as it will be hashed but for its number, taken when it happened rather than when it is written. */
 interface PendingEvent {
-  readonly event: AuditEvent;
   readonly occurredAt: number;
-  readonly requestId: string | undefined;
+  readonly fields: {
+    readonly time: string;
+    readonly action: string;
+    readonly outcome: string;
+    readonly user_id: string | null;
+    readonly client_id: string | null;
+    readonly object_id: string | null;
+    readonly request_id: string | null;
+    readonly details: NonNullable<AuditEvent["details"]>;
+  };
 }
 
 interface Waiting extends PendingEvent {
@@ -24,11 +32,30 @@ const MAX_BATCH = 500;
 
 export function createAppender(deps: { storage: Storage; clock: Clock }) {
   const { storage, clock } = deps;
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let writing = false;
 
+  /** Refuses what cannot be stored here, so that it fails its own caller and not those who share the commit. */
   function pending(event: AuditEvent): PendingEvent {
-    return { event, occurredAt: clock.now(), requestId: currentRequest()?.requestId };
+    const occurredAt = clock.now();
+    const fields = {
+      time: new Date(occurredAt).toISOString(),
+      action: event.action,
+      outcome: event.outcome,
+      user_id: event.userId ?? null,
+      client_id: event.clientId ?? null,
+      object_id: event.objectId ?? null,
+      request_id: currentRequest()?.requestId ?? null,
+      details: event.details ?? {},
+    };
+    canonicalJson(fields);
+    // PostgreSQL takes no zero character in a text column.
+    const columns = [fields.action, fields.user_id, fields.client_id, fields.request_id];
+    assert(
+      !columns.some((text) => text?.includes("\0")),
+      "an audit event names things without zero characters",
+    );
+    return { occurredAt, fields };
   }
 
   /** While one commit runs, the next callers gather; they share the commit after it. */
@@ -44,12 +71,11 @@ export function createAppender(deps: { storage: Storage; clock: Clock }) {
         for (const one of batch) one.reject(error);
       }
     }
-    waiting = [];
     writing = false;
   }
 
   return {
-    appendIn: (tx: Tx, event: AuditEvent) => write(tx, [pending(event)]),
+    appendIn: async (tx: Tx, event: AuditEvent) => write(tx, [pending(event)]),
     append: (event: AuditEvent) =>
       new Promise<void>((resolve, reject) => {
         waiting.push({ ...pending(event), resolve, reject });
@@ -70,30 +96,12 @@ async function write(tx: Tx, events: readonly PendingEvent[]): Promise<void> {
   assert(head, "the audit chain has an end");
   let seq = head.seq - events.length;
   let hash = head.hash;
-  const rows = events.map(({ event, occurredAt, requestId }) => {
+  const rows = events.map(({ occurredAt, fields }) => {
     seq += 1;
-    const text = canonicalJson({
-      seq,
-      time: new Date(occurredAt).toISOString(),
-      action: event.action,
-      outcome: event.outcome,
-      user_id: event.userId ?? null,
-      client_id: event.clientId ?? null,
-      object_id: event.objectId ?? null,
-      request_id: requestId ?? null,
-      details: event.details ?? {},
-    });
-    hash = chainHash(hash, text);
-    return {
-      seq,
-      hash,
-      occurred_at: occurredAt,
-      action: event.action,
-      user_id: event.userId ?? null,
-      client_id: event.clientId ?? null,
-      request_id: requestId ?? null,
-      event: text,
-    };
+    const event = canonicalJson({ seq, ...fields });
+    hash = chainHash(hash, event);
+    const { action, user_id, client_id, request_id } = fields;
+    return { seq, hash, occurred_at: occurredAt, action, user_id, client_id, request_id, event };
   });
   await db.insertInto("audit_events").values(rows).execute();
   await db.updateTable("audit_head").set({ hash }).where("id", "=", 1).execute();

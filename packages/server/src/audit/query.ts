@@ -53,12 +53,30 @@ export async function verifyChain(
       if (!columnsAgree(row)) return { ok: false, seq, problem: "a column does not say what the event says" };
     }
     onProgress(seq);
-    if (rows.length < PAGE) break;
+    if (rows.length === PAGE) continue;
+    const end = await readEnd(storage);
+    // The server goes on writing while the chain is walked.
+    if (end.last > seq) continue;
+    if (end.seq !== seq || end.hash !== hash)
+      return { ok: false, seq: seq + 1, problem: "events are missing at the end, or the end was changed" };
+    return { ok: true, events: seq, head: hash };
   }
-  const head = await storage.db<AuditTables>().selectFrom("audit_head").selectAll().executeTakeFirst();
-  if (head?.seq !== seq || head.hash !== hash)
-    return { ok: false, seq: seq + 1, problem: "events are missing at the end, or the end was changed" };
-  return { ok: true, events: seq, head: hash };
+}
+
+/** The recorded end and the last event, in one statement so that both are of the same moment. */
+async function readEnd(storage: Storage): Promise<{ seq: number; hash: string; last: number }> {
+  const row = await storage
+    .db<AuditTables>()
+    .selectFrom("audit_head")
+    .select(["seq", "hash"])
+    .select((eb) =>
+      eb
+        .selectFrom("audit_events")
+        .select((e) => e.fn.max("seq").as("last"))
+        .as("last"),
+    )
+    .executeTakeFirst();
+  return { seq: row?.seq ?? -1, hash: row?.hash ?? "", last: row?.last ?? 0 };
 }
 
 /** The columns exist for searching; the hashed text is the truth. */
@@ -79,7 +97,7 @@ export async function listEvents(
   storage: Storage,
   filter: { before?: number; limit?: number; userId?: string; action?: string },
 ): Promise<AuditPage> {
-  const limit = Math.min(filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT);
+  const limit = Math.max(1, Math.min(filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT));
   let query = storage.db<AuditTables>().selectFrom("audit_events").select(["seq", "event"]);
   if (filter.before !== undefined) query = query.where("seq", "<", filter.before);
   if (filter.userId !== undefined) query = query.where("user_id", "=", filter.userId);
@@ -98,7 +116,9 @@ export async function listEvents(
 /** Our own text read back; `undefined` when somebody wrote something else there. */
 function parse(text: string): AuditRecord | undefined {
   try {
-    return JSON.parse(text) as AuditRecord;
+    const value: unknown = JSON.parse(text);
+    // What we wrote is a record; verify() compares its members with the columns.
+    return typeof value === "object" && value !== null ? (value as AuditRecord) : undefined;
   } catch {
     return undefined; // Not JSON: verify() names it, a list leaves it out.
   }

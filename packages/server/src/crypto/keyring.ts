@@ -27,6 +27,13 @@ export interface Keyring {
   find(id: string): RootKey | undefined;
   /** A key for one named purpose, derived from the primary root key; 32 bytes. */
   derive(purpose: string): Buffer;
+  /**
+   * The same from each root key, the primary's first. What was hashed before a rotation is compared with
+   * all of them; what is new is hashed with {@link derive}.
+   */
+  deriveAll(purpose: string): readonly Buffer[];
+  /** Ids of all root keys, the primary's first. Public: an id does not reveal its key. */
+  ids(): readonly string[];
 }
 
 /** The keyring cannot be used; the message says what to change. */
@@ -45,9 +52,14 @@ export function createKeyring(keys: readonly Buffer[]): Keyring {
   return {
     primary: () => first,
     find: (id) => roots.find((root) => root.id === id),
-    derive: (purpose) =>
-      Buffer.from(hkdfSync("sha256", reveal(first.key), "", `behalf/derive/v1/${purpose}`, KEY_BYTES)),
+    derive: (purpose) => deriveFrom(first, purpose),
+    deriveAll: (purpose) => roots.map((root) => deriveFrom(root, purpose)),
+    ids: () => roots.map((root) => root.id),
   };
+}
+
+function deriveFrom(root: RootKey, purpose: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", reveal(root.key), "", `behalf/derive/v1/${purpose}`, KEY_BYTES));
 }
 
 function toRootKey(key: Buffer): RootKey {

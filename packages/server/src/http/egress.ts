@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { BlockList, isIP } from "node:net";
+import { isPrivateAddress } from "./addresses.ts";
 
 /**
  * The one way out of the server. Resolves the name once, refuses private addresses unless the operator
@@ -36,43 +36,6 @@ export class EgressError extends Error {
 const DEFAULT_TIMEOUT_MS = 20_000;
 const MAX_RESPONSE_BYTES = 256 * 1024;
 
-/** Ranges a server must not be talked into reaching: loopback, private, link-local, carrier, mapped, multicast. */
-const privateRanges = new BlockList();
-for (const [network, prefix] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.0.2.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["198.51.100.0", 24],
-  ["203.0.113.0", 24],
-  ["224.0.0.0", 3],
-] as const)
-  privateRanges.addSubnet(network, prefix, "ipv4");
-for (const [network, prefix] of [
-  ["::", 96],
-  ["::ffff:0:0", 96],
-  ["64:ff9b::", 96],
-  ["64:ff9b:1::", 48],
-  ["100::", 64],
-  ["2001:db8::", 32],
-  ["2002::", 16],
-  ["fc00::", 7],
-  ["fe80::", 10],
-  ["ff00::", 8],
-] as const)
-  privateRanges.addSubnet(network, prefix, "ipv6");
-
-/** Whether an address must not be reached without the operator's word. */
-export function isPrivateAddress(address: string): boolean {
-  return privateRanges.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-}
-
 /** `allow` lists `host:port` pairs that may be private, exactly as they appear in the URL. */
 export function createEgress(deps: { allow: readonly string[] }): Egress {
   const allowed = new Set(deps.allow);
@@ -84,8 +47,9 @@ export function createEgress(deps: { allow: readonly string[] }): Egress {
     if (url.username || url.password) throw refused(url, "it carries credentials");
     if (url.protocol !== "https:" && !(url.protocol === "http:" && trusted))
       throw refused(url, "it is not https");
-    const address = await resolve(url, trusted);
-    return send(url, address, init);
+    const deadline = AbortSignal.timeout(init.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const address = await inTime(resolve(url, trusted), deadline, url);
+    return send(url, address, init, deadline);
   }
 
   return { fetch };
@@ -107,25 +71,35 @@ async function resolve(url: URL, trusted: boolean): Promise<{ address: string; f
   return first;
 }
 
+/** A name server that keeps silent must not hold the caller longer than a provider would. */
+function inTime<T>(work: Promise<T>, deadline: AbortSignal, url: URL): Promise<T> {
+  return new Promise((fulfil, reject) => {
+    deadline.addEventListener("abort", () => reject(timedOut(url)), { once: true });
+    work.then(fulfil, reject);
+  });
+}
+
+function timedOut(url: URL, cause?: unknown): EgressError {
+  return new EgressError("egress.timeout", `${url.host} did not answer in time`, { cause });
+}
+
 function refused(url: URL, why: string): EgressError {
   return new EgressError("egress.refused", `refused to connect to ${url.host}: ${why}`);
 }
 
-function send(url: URL, pinned: { address: string; family: number }, init: EgressRequest): Promise<Response> {
+function send(
+  url: URL,
+  pinned: { address: string; family: number },
+  init: EgressRequest,
+  deadline: AbortSignal,
+): Promise<Response> {
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
-  const timeout = AbortSignal.timeout(init.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  const signal = init.signal ? AbortSignal.any([timeout, init.signal]) : timeout;
+  const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline;
   return new Promise((fulfil, reject) => {
     const fail = (error: Error) => {
       if (error instanceof EgressError) return reject(error);
-      const late = timeout.aborted;
-      reject(
-        new EgressError(
-          late ? "egress.timeout" : "egress.unreachable",
-          late ? `${url.host} did not answer in time` : `${url.host} cannot be reached`,
-          { cause: error },
-        ),
-      );
+      if (deadline.aborted) return reject(timedOut(url, error));
+      reject(new EgressError("egress.unreachable", `${url.host} cannot be reached`, { cause: error }));
     };
     const outgoing = request(
       url,
@@ -137,6 +111,9 @@ function send(url: URL, pinned: { address: string; family: number }, init: Egres
           if (options.all) callback(null, [pinned]);
           else callback(null, pinned.address, pinned.family);
         },
+        // A connection of its own: a kept one that the peer closes meanwhile fails after the request was
+        // sent, and nobody knows then whether a one-time refresh token was used.
+        agent: false,
         signal,
       },
       (incoming) => {
@@ -151,9 +128,15 @@ function send(url: URL, pinned: { address: string; family: number }, init: Egres
           chunks.push(chunk);
         });
         incoming.on("error", fail);
-        incoming.on("end", () =>
-          fulfil(toResponse(incoming.statusCode ?? 502, incoming.headers, Buffer.concat(chunks))),
-        );
+        incoming.on("end", () => {
+          try {
+            fulfil(toResponse(incoming.statusCode ?? 0, incoming.headers, Buffer.concat(chunks)));
+          } catch (cause) {
+            reject(
+              new EgressError("egress.unreachable", `${url.host} answered with no valid HTTP`, { cause }),
+            );
+          }
+        });
       },
     );
     outgoing.on("error", fail);
@@ -165,8 +148,9 @@ function lengthOf(body: string | undefined): Record<string, string> {
   return body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
 }
 
-const BODYLESS = new Set([101, 103, 204, 205, 304]);
+const BODYLESS = new Set([204, 205, 304]);
 
+/** @throws RangeError for a status outside 200 to 599, which the wire allows and a `Response` does not. */
 function toResponse(status: number, headers: NodeJS.Dict<string | string[]>, body: Buffer): Response {
   const entries = Object.entries(headers).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value ?? ""]).map((item): [string, string] => [name, item]),

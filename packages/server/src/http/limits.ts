@@ -45,7 +45,10 @@ export async function readJson(
   return value as Record<string, unknown>;
 }
 
-/** Reads a web-standard request's text within `maxBytes`. */
+/**
+ * Reads a web-standard request's text within `maxBytes`. Bytes that are no UTF-8 are refused: replaced in
+ * silence, two different bodies would become one text (RFC 8259 section 8.1).
+ */
 export async function readText(request: Request, maxBytes: number): Promise<string> {
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const chunks: Uint8Array[] = [];
@@ -55,7 +58,11 @@ export async function readText(request: Request, maxBytes: number): Promise<stri
     if (size > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw httpError("request.invalid", { detail: "The body is not UTF-8.", cause });
+  }
 }
 
 function tooLarge(maxBytes: number) {
