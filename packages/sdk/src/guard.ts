@@ -85,7 +85,8 @@ export function guard<Args, Result, Run extends ToolRun>(
   return Object.defineProperty(guarded, TOOL_NAME, { value: name });
 }
 
-function toolNameOf(tool: object): string | undefined {
+/** The name under which a protected tool is known; undefined for other functions. */
+export function toolNameOf(tool: object): string | undefined {
   return TOOL_NAME in tool && typeof tool[TOOL_NAME] === "string" ? tool[TOOL_NAME] : undefined;
 }
 
