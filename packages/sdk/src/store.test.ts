@@ -1,0 +1,4 @@
+import { createMemoryStore } from "./store.ts";
+import { storeContract } from "./stores/suite.ts";
+
+storeContract("the memory store", { create: createMemoryStore });
