@@ -37,6 +37,7 @@ export interface HttpServerOptions {
 }
 
 const DRAIN_MS = 25_000;
+const SWEEP_MS = 50;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -105,8 +106,11 @@ function pathOf(request: IncomingMessage): string {
 function drain(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    // A connection whose last request ends meanwhile stays open for the next one unless it is swept.
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
     server.close(() => {
       clearTimeout(timer);
+      clearInterval(sweep);
       resolve();
     });
     server.closeIdleConnections();
