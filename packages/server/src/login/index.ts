@@ -1,3 +1,7 @@
+import type { Secret } from "../lib/secret.ts";
+
+export { createLogin, type Login } from "./create.ts";
+
 /** A person's login in one browser. */
 export interface BrowserSession {
   /** Stable while the login lasts; not the cookie's value. */
@@ -19,15 +23,27 @@ export interface BrowserSessions {
   loginAddress(returnTo: string): string;
   /**
    * Checks a posted form: it must come from our own origin and carry the session's `csrf`.
-   * @throws ApiError `request.forbidden`
+   * @throws ApiError `login.form_forged`
    */
   checkForm(request: Request, session: BrowserSession, form: FormData): void;
+}
+
+/** Sessions, as the login slice itself and logging out see them. */
+export interface Sessions extends BrowserSessions {
+  isSameOrigin(request: Request): boolean;
+  /** Starts a session for a person who just proved who they are; returns the `Set-Cookie` value. */
+  start(request: Request, user: { readonly id: string }): Promise<string>;
+  /** Ends the session of the request's cookie; returns the `Set-Cookie` value that clears it. */
+  end(request: Request): Promise<string>;
+  /** Ends every session of a user. */
+  endAllOf(userId: string): Promise<void>;
 }
 
 /** A user, as other slices see them. */
 export interface User {
   readonly id: string;
   readonly email: string;
+  readonly emailVerified: boolean;
   readonly name: string | undefined;
   readonly locale: string | undefined;
   readonly role: "user" | "admin";
@@ -37,4 +53,21 @@ export interface User {
 /** Looks users up. */
 export interface Users {
   find(id: string): Promise<User | undefined>;
+}
+
+/** Makes and recognises users. */
+export interface Accounts extends Users {
+  /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit` */
+  create(account: {
+    readonly email: string;
+    readonly password?: Secret | undefined;
+    readonly name?: string | undefined;
+    readonly role?: User["role"];
+    readonly locale?: string | undefined;
+  }): Promise<User>;
+  /** Answers alike, and as fast, for a wrong password and an unknown address. */
+  authenticate(
+    email: string,
+    password: Secret,
+  ): Promise<{ outcome: "ok"; user: User } | { outcome: "wrong" } | { outcome: "locked" }>;
 }

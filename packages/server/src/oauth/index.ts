@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AgentPolicy } from "../config.ts";
 import type { Secret } from "../lib/secret.ts";
 
@@ -66,6 +67,8 @@ export interface GrantResponse {
 
 /** A grant that is answered outside the OAuth core, after client authentication through it. */
 export interface OwnGrant {
+  /** Its short name in a client's `grantTypes`. */
+  readonly name: string;
   readonly grantType: string;
   /** Parameters that may appear; others are ignored, as RFC 6749 section 3.2 asks. */
   readonly parameters: readonly string[];
@@ -77,3 +80,44 @@ export interface SubjectTokens {
   /** A live refresh token of `clientId`; `undefined` when unknown, expired, used, revoked or another client's. */
   fromRefreshToken(value: Secret, clientId: string): Promise<SubjectToken | undefined>;
 }
+
+/** A login or consent that an authorization request waits for. */
+export interface Interaction {
+  readonly prompt: "login" | "consent";
+  /** The user must prove who they are again, even with a live session. */
+  readonly mustAuthenticate: boolean;
+  /** When the request came, in milliseconds. */
+  readonly startedAt: number;
+  readonly client: Client;
+  readonly redirectUri: string;
+  readonly loginHint: string | undefined;
+  readonly uiLocales: string | undefined;
+  /** What is asked for and not yet granted; for the consent page. */
+  readonly asked: {
+    readonly oidcScopes: readonly string[];
+    readonly apis: readonly {
+      readonly name: string;
+      readonly scopes: readonly { name: string; title: string }[];
+    }[];
+  };
+}
+
+/** Reads and ends interactions. Each `finish…` returns the address to send the browser to. */
+export interface Interactions {
+  /** The interaction of this browser; `undefined` when it expired or belongs to another one. */
+  find(node: NodeExchange): Promise<Interaction | undefined>;
+  finishLogin(
+    node: NodeExchange,
+    login: { userId: string; authenticatedAt: number; amr: readonly string[] },
+  ): Promise<string>;
+  finishConsent(node: NodeExchange): Promise<string>;
+  deny(node: NodeExchange): Promise<string>;
+}
+
+/** The `node:http` objects of a request that Hono serves. */
+export interface NodeExchange {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+}
+
+export { createOAuth, type OAuth } from "./create.ts";

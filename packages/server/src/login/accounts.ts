@@ -1,0 +1,157 @@
+import type { Audit } from "../audit/index.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/ids.ts";
+import { reveal, type Secret } from "../lib/secret.ts";
+import type { Storage } from "../storage/index.ts";
+import { loginError } from "./errors.ts";
+import { loginEvents } from "./events.ts";
+import type { Accounts, User } from "./index.ts";
+import type { Passwords } from "./passwords.ts";
+import type { LoginTables } from "./store.ts";
+
+export const MIN_PASSWORD_LENGTH = 12;
+export const MAX_PASSWORD_LENGTH = 200;
+const MAX_EMAIL_LENGTH = 254;
+const MAX_NAME_LENGTH = 200;
+/** Deliberately loose: whether an address works is for the mail to show. */
+const EMAIL = /^[^\s@<>"',;:\\()[\]]+@[^\s@.<>"',;:\\()[\]]+(\.[^\s@.<>"',;:\\()[\]]+)*$/u;
+
+/** Failures of one address before it is locked. */
+const FREE_FAILURES = 5;
+const FIRST_LOCK_MS = 30_000;
+const MAX_LOCK_MS = 15 * 60_000;
+
+export function createAccounts(deps: {
+  storage: Storage;
+  audit: Audit;
+  clock: Clock;
+  ids: Ids;
+  passwords: Passwords;
+}): Accounts {
+  const { storage, audit, clock, ids, passwords } = deps;
+  const db = () => storage.db<LoginTables>();
+
+  async function findRow(email: string) {
+    return db().selectFrom("users").selectAll().where("email_key", "=", emailKey(email)).executeTakeFirst();
+  }
+
+  async function lockedUntil(key: string): Promise<number> {
+    const row = await db()
+      .selectFrom("login_failures")
+      .select("locked_until")
+      .where("email_key", "=", key)
+      .executeTakeFirst();
+    return row?.locked_until ?? 0;
+  }
+
+  /** Counts in the database by one statement, so that parallel guesses all count. */
+  async function countFailure(key: string): Promise<void> {
+    const now = clock.now();
+    const row = await db()
+      .insertInto("login_failures")
+      .values({ email_key: key, failures: 1, locked_until: null, last_failed_at: now })
+      .onConflict((conflict) =>
+        conflict
+          .column("email_key")
+          .doUpdateSet((eb) => ({ failures: eb("login_failures.failures", "+", 1), last_failed_at: now })),
+      )
+      .returning("failures")
+      .executeTakeFirstOrThrow();
+    if (row.failures < FREE_FAILURES) return;
+    const lockMs = Math.min(FIRST_LOCK_MS * 2 ** (row.failures - FREE_FAILURES), MAX_LOCK_MS);
+    await db()
+      .updateTable("login_failures")
+      .set({ locked_until: now + lockMs })
+      .where("email_key", "=", key)
+      .execute();
+  }
+
+  return {
+    async find(id) {
+      const row = await db().selectFrom("users").selectAll().where("id", "=", id).executeTakeFirst();
+      return row && toUser(row);
+    },
+
+    async create({ email, password, name, role = "user", locale }) {
+      const key = emailKey(email);
+      if (email.length > MAX_EMAIL_LENGTH || !EMAIL.test(key)) throw loginError("login.email_invalid");
+      if (password && !fits(password)) throw loginError("login.password_unfit");
+      const passwordHash = password ? await passwords.hash(password) : null;
+      const now = clock.now();
+      const row = {
+        id: ids.prefixed("usr"),
+        email: email.trim(),
+        email_key: key,
+        email_verified: 0,
+        name: name?.trim().slice(0, MAX_NAME_LENGTH) || null,
+        picture: null,
+        locale: locale ?? null,
+        password_hash: passwordHash,
+        role,
+        disabled_at: null,
+        created_at: now,
+        updated_at: now,
+      };
+      return storage.transaction(async (tx) => {
+        const inserted = await tx
+          .db<LoginTables>()
+          .insertInto("users")
+          .values(row)
+          .onConflict((conflict) => conflict.column("email_key").doNothing())
+          .returning("id")
+          .executeTakeFirst();
+        if (!inserted) throw loginError("login.email_taken");
+        await audit.appendIn(tx, {
+          action: loginEvents.userCreated,
+          userId: row.id,
+          outcome: "done",
+          details: { role },
+        });
+        return toUser(row);
+      });
+    },
+
+    async authenticate(email, password) {
+      const key = emailKey(email);
+      const row = await findRow(email);
+      // The password is checked even when the address is locked or unknown: each answer takes as long.
+      const matched = await passwords.matches(row?.password_hash ?? undefined, password);
+      if ((await lockedUntil(key)) > clock.now()) return { outcome: "locked" };
+      if (!row || !matched || row.disabled_at !== null) {
+        await countFailure(key);
+        await audit.append({ action: loginEvents.refused, userId: row?.id, outcome: "refused" });
+        return { outcome: "wrong" };
+      }
+      await db().deleteFrom("login_failures").where("email_key", "=", key).execute();
+      await audit.append({
+        action: loginEvents.loggedIn,
+        userId: row.id,
+        outcome: "allowed",
+        details: { method: "password" },
+      });
+      return { outcome: "ok", user: toUser(row) };
+    },
+  };
+}
+
+/** One person, one key: case, compatibility forms and surrounding space do not make another address. */
+export function emailKey(email: string): string {
+  return email.normalize("NFKC").trim().toLowerCase();
+}
+
+function fits(password: Secret): boolean {
+  const { length } = reveal(password);
+  return length >= MIN_PASSWORD_LENGTH && length <= MAX_PASSWORD_LENGTH;
+}
+
+function toUser(row: LoginTables["users"]): User {
+  return {
+    id: row.id,
+    email: row.email,
+    emailVerified: row.email_verified === 1,
+    name: row.name ?? undefined,
+    locale: row.locale ?? undefined,
+    role: row.role === "admin" ? "admin" : "user",
+    disabledAt: row.disabled_at ?? undefined,
+  };
+}

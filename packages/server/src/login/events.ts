@@ -1,0 +1,7 @@
+/** Audit actions of the login slice. */
+export const loginEvents = {
+  userCreated: "login.user_created",
+  loggedIn: "login.logged_in",
+  refused: "login.refused",
+  locked: "login.locked",
+} as const;

@@ -1,0 +1,81 @@
+import type { HttpBindings } from "@hono/node-server";
+import { Hono } from "hono";
+import { readText } from "../http/limits.ts";
+import type { Interaction } from "../oauth/index.ts";
+import { pickLanguage } from "../pages/languages/index.ts";
+import { renderPage } from "../pages/layout.ts";
+import type { BrowserSession } from "./index.ts";
+import type { LoginRouteDeps } from "./routes.ts";
+import { consentView, messageView } from "./views.ts";
+
+const MAX_FORM_BYTES = 16 * 1024;
+
+/** The pages that an authorization request waits for: `/interaction/<id>`. */
+export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  const { interactions, sessions } = deps;
+
+  app.get("/interaction/:uid", async (c) => {
+    const interaction = await interactions.find(c.env);
+    if (!interaction) return expired(c.req.raw);
+    const session = await sessions.current(c.req.raw);
+    const path = `/interaction/${c.req.param("uid")}`;
+    if (!session) return toLogin(deps, interaction, path);
+    if (interaction.prompt === "login") {
+      if (interaction.mustAuthenticate && session.authenticatedAt < interaction.startedAt)
+        return toLogin(deps, interaction, path);
+      return redirect(await interactions.finishLogin(c.env, { ...session, amr: ["pwd"] }));
+    }
+    return showConsent(c.req.raw, interaction, session, path);
+  });
+
+  app.post("/interaction/:uid", async (c) => {
+    const interaction = await interactions.find(c.env);
+    const session = await sessions.current(c.req.raw);
+    if (!interaction || !session || interaction.prompt !== "consent") return expired(c.req.raw);
+    const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
+    const form = new FormData();
+    for (const [name, value] of fields) form.append(name, value);
+    sessions.checkForm(c.req.raw, session, form);
+    const allowed = form.get("decision") === "allow";
+    return redirect(allowed ? await interactions.finishConsent(c.env) : await interactions.deny(c.env));
+  });
+
+  return app;
+}
+
+function toLogin(deps: LoginRouteDeps, interaction: Interaction, path: string): Response {
+  const address = new URL(deps.sessions.loginAddress(path), deps.issuer);
+  address.searchParams.set("client_id", interaction.client.id);
+  if (interaction.loginHint) address.searchParams.set("login_hint", interaction.loginHint);
+  if (interaction.uiLocales) address.searchParams.set("ui_locales", interaction.uiLocales);
+  return redirect(address.pathname + address.search);
+}
+
+async function showConsent(
+  request: Request,
+  interaction: Interaction,
+  session: BrowserSession,
+  path: string,
+): Promise<Response> {
+  const language = pickLanguage(request, interaction.uiLocales);
+  const title = language.texts.consent.title(interaction.client.name);
+  const target = URL.parse(interaction.redirectUri);
+  return renderPage({
+    language,
+    title,
+    body: consentView(language, interaction, session, path),
+    formTargets: target ? [target.origin] : [],
+    self: path,
+  });
+}
+
+async function expired(request: Request): Promise<Response> {
+  const language = pickLanguage(request);
+  const { expiredTitle, expired: text } = language.texts.login;
+  return renderPage({ language, title: expiredTitle, body: messageView(expiredTitle, text), status: 400 });
+}
+
+function redirect(location: string): Response {
+  return new Response(null, { status: 303, headers: { location, "cache-control": "no-store" } });
+}

@@ -1,0 +1,43 @@
+import { hash, verify } from "@node-rs/argon2";
+import { reveal, type Secret } from "../lib/secret.ts";
+
+/** Hashes and checks passwords, a few at a time. */
+export interface Passwords {
+  hash(password: Secret): Promise<string>;
+  /** Takes the same time for `undefined` (no such user, no password) as for a wrong password. */
+  matches(stored: string | undefined, password: Secret): Promise<boolean>;
+}
+
+/** OWASP's first choice for argon2id: 19 MiB, 2 passes, 1 lane; about 12 ms on one core. */
+const ARGON2ID = 2;
+const PARAMETERS = { algorithm: ARGON2ID, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+/** Hashes that run at once; more would take memory and the cores from everybody else. */
+const MAX_CONCURRENT = 4;
+
+export async function createPasswords(): Promise<Passwords> {
+  const turn = createQueue(MAX_CONCURRENT);
+  const decoy = await hash("no user has this password", PARAMETERS);
+  return {
+    hash: (password) => turn(() => hash(reveal(password).normalize("NFKC"), PARAMETERS)),
+    matches: (stored, password) =>
+      turn(async () => {
+        const matched = await verify(stored ?? decoy, reveal(password).normalize("NFKC"));
+        return stored !== undefined && matched;
+      }),
+  };
+}
+
+function createQueue(limit: number) {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    running += 1;
+    try {
+      return await work();
+    } finally {
+      running -= 1;
+      waiting.shift()?.();
+    }
+  };
+}

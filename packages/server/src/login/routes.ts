@@ -1,0 +1,215 @@
+import type { HttpBindings } from "@hono/node-server";
+import { type Context, Hono } from "hono";
+import { equalInConstantTime } from "../crypto/hash.ts";
+import { randomToken } from "../crypto/random.ts";
+import { ApiError } from "../http/errors.ts";
+import { readText } from "../http/limits.ts";
+import { secret } from "../lib/secret.ts";
+import type { Clients, Interactions } from "../oauth/index.ts";
+import { type Language, pickLanguage } from "../pages/languages/index.ts";
+import { renderPage } from "../pages/layout.ts";
+import type { Accounts, Sessions } from "./index.ts";
+import { interactionRoutes } from "./interaction-routes.ts";
+import { readCookie } from "./sessions.ts";
+import { type LoginForm, loginView, messageView, signUpView } from "./views.ts";
+
+/** What the pages stand on. */
+export interface LoginRouteDeps {
+  readonly accounts: Accounts;
+  readonly sessions: Sessions;
+  readonly clients: Clients;
+  readonly interactions: Interactions;
+  readonly issuer: string;
+  readonly signUp: boolean;
+  /** Origins that a log-in on the way to `returnTo` may lead to through redirects. */
+  readonly formTargets: (returnTo: string) => readonly string[];
+}
+
+const MAX_FORM_BYTES = 16 * 1024;
+const FORM_COOKIE = "behalf_form";
+const HOME = "/approvals";
+
+/** Log in, sign up, log out, and the interactions of authorization requests. */
+export function loginRoutes(deps: LoginRouteDeps): Hono {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+
+  app.get("/login", async (c) => {
+    const form = await emptyForm(deps, c.req.raw);
+    return showLogin(deps, c.req.raw, form);
+  });
+
+  app.post("/login", async (c) => {
+    const { form, fields } = await readForm(deps, c);
+    const language = pickLanguage(c.req.raw);
+    if (!form) return forged(language);
+    const result = await deps.accounts.authenticate(form.email, secret(fields.get("password") ?? ""));
+    if (result.outcome === "ok") return enter(deps, c.req.raw, result.user, form.returnTo);
+    const problem = result.outcome === "locked" ? language.texts.login.locked : language.texts.login.wrong;
+    return showLogin(deps, c.req.raw, { ...form, problem }, result.outcome === "locked" ? 429 : 401);
+  });
+
+  app.get("/signup", async (c) => {
+    if (!deps.signUp) return c.notFound();
+    return showSignUp(deps, c.req.raw, { ...(await emptyForm(deps, c.req.raw)), name: "" });
+  });
+
+  app.post("/signup", async (c) => {
+    if (!deps.signUp) return c.notFound();
+    const { form, fields } = await readForm(deps, c);
+    const language = pickLanguage(c.req.raw);
+    if (!form) return forged(language);
+    const name = fields.get("name") ?? "";
+    try {
+      const password = secret(fields.get("password") ?? "");
+      const user = await deps.accounts.create({ email: form.email, password, name, locale: language.tag });
+      return await enter(deps, c.req.raw, user, form.returnTo);
+    } catch (error) {
+      const problem = ApiError.is(error)
+        ? signUpProblem(language, error.code, fields.get("password") ?? "")
+        : undefined;
+      if (!problem) throw error;
+      return showSignUp(deps, c.req.raw, { ...form, name, problem }, 400);
+    }
+  });
+
+  app.post("/logout", async (c) => {
+    const session = await deps.sessions.current(c.req.raw);
+    const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
+    if (session) deps.sessions.checkForm(c.req.raw, session, toFormData(fields));
+    const cookie = await deps.sessions.end(c.req.raw);
+    return new Response(null, { status: 303, headers: { location: "/login", "set-cookie": cookie } });
+  });
+
+  app.route("/", interactionRoutes(deps));
+  return app as unknown as Hono;
+}
+
+/** After log-in one goes on to where one came from: only ever a path of ours. */
+export function safeReturnTo(value: string | null): string {
+  if (!value?.startsWith("/") || value.startsWith("//") || /[\\\s\p{Cc}]/u.test(value)) return HOME;
+  const url = URL.parse(value, "http://self.invalid");
+  return url?.origin === "http://self.invalid" ? url.pathname + url.search : HOME;
+}
+
+async function emptyForm(deps: LoginRouteDeps, request: Request): Promise<LoginForm> {
+  const { searchParams } = new URL(request.url);
+  const client = await deps.clients.find(searchParams.get("client_id") ?? "");
+  return {
+    returnTo: safeReturnTo(searchParams.get("return_to")),
+    formToken: readCookie(request, FORM_COOKIE) ?? randomToken(),
+    app: client?.name,
+    email: searchParams.get("login_hint")?.slice(0, 254) ?? "",
+    problem: undefined,
+  };
+}
+
+/** A form counts when its token equals this browser's cookie: nobody can log a visitor in as somebody else. */
+async function readForm(
+  deps: LoginRouteDeps,
+  c: Context,
+): Promise<{ form: LoginForm | undefined; fields: URLSearchParams }> {
+  const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
+  const cookie = readCookie(c.req.raw, FORM_COOKIE);
+  const token = fields.get("form_token");
+  const genuine = cookie !== undefined && token !== null && equalInConstantTime(cookie, token);
+  if (!genuine || !deps.sessions.isSameOrigin(c.req.raw)) return { form: undefined, fields };
+  const form = {
+    returnTo: safeReturnTo(fields.get("return_to")),
+    formToken: token,
+    app: undefined,
+    email: (fields.get("email") ?? "").slice(0, 254),
+    problem: undefined,
+  };
+  return { form, fields };
+}
+
+async function enter(deps: LoginRouteDeps, request: Request, user: { id: string }, returnTo: string) {
+  const cookie = await deps.sessions.start(request, user);
+  return new Response(null, {
+    status: 303,
+    headers: { location: returnTo, "set-cookie": cookie, "cache-control": "no-store" },
+  });
+}
+
+function showLogin(deps: LoginRouteDeps, request: Request, form: LoginForm, status = 200): Promise<Response> {
+  const language = pickLanguage(request);
+  const signUp = deps.signUp ? addressOf("/signup", form) : undefined;
+  const body = loginView(language, form, signUp);
+  return page(deps, {
+    language,
+    title: language.texts.login.title,
+    body,
+    form,
+    status,
+    self: addressOf("/login", form),
+  });
+}
+
+function showSignUp(
+  deps: LoginRouteDeps,
+  request: Request,
+  form: LoginForm & { name: string },
+  status = 200,
+) {
+  const language = pickLanguage(request);
+  const body = signUpView(language, form, addressOf("/login", form));
+  return page(deps, {
+    language,
+    title: language.texts.signUp.title,
+    body,
+    form,
+    status,
+    self: addressOf("/signup", form),
+  });
+}
+
+function page(
+  deps: LoginRouteDeps,
+  options: {
+    language: Language;
+    title: string;
+    body: ReturnType<typeof loginView>;
+    form: LoginForm;
+    status: number;
+    self: string;
+  },
+): Promise<Response> {
+  const { language, form } = options;
+  const secure = deps.issuer.startsWith("https:") ? "; Secure" : "";
+  return renderPage({
+    ...options,
+    formTargets: deps.formTargets(form.returnTo),
+    headers: {
+      "set-cookie": `${FORM_COOKIE}=${form.formToken}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600${secure}`,
+      "content-language": language.tag,
+    },
+  });
+}
+
+function addressOf(path: string, form: LoginForm): string {
+  const email = form.email ? `&login_hint=${encodeURIComponent(form.email)}` : "";
+  return `${path}?return_to=${encodeURIComponent(form.returnTo)}${email}`;
+}
+
+function signUpProblem({ texts }: Language, code: string, password: string): string | undefined {
+  if (code === "login.email_invalid") return texts.signUp.emailInvalid;
+  if (code === "login.email_taken") return texts.signUp.failed;
+  if (code !== "login.password_unfit") return undefined;
+  return password.length > 200 ? texts.signUp.passwordLong : texts.signUp.passwordShort;
+}
+
+function forged({ texts, tag }: Language): Promise<Response> {
+  const language = { texts, tag };
+  return renderPage({
+    language,
+    title: texts.error.title,
+    body: messageView(texts.error.title, texts.error.forbidden),
+    status: 403,
+  });
+}
+
+function toFormData(fields: URLSearchParams): FormData {
+  const data = new FormData();
+  for (const [name, value] of fields) data.append(name, value);
+  return data;
+}

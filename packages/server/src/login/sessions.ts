@@ -1,0 +1,123 @@
+import { equalInConstantTime, keyedHash, tokenHash } from "../crypto/hash.ts";
+import { randomToken } from "../crypto/random.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Storage } from "../storage/index.ts";
+import { loginError } from "./errors.ts";
+import type { BrowserSession, Sessions } from "./index.ts";
+import type { LoginTables } from "./store.ts";
+
+const ABSOLUTE_MS = 14 * 86_400_000;
+const IDLE_MS = 3 * 86_400_000;
+/** How often the time of last use is written; a write for each page would cost a commit. */
+const TOUCH_MS = 60_000;
+const MAX_USER_AGENT_LENGTH = 300;
+
+export function createSessions(deps: {
+  storage: Storage;
+  clock: Clock;
+  issuer: string;
+  csrfKey: Buffer;
+}): Sessions {
+  const { storage, clock, csrfKey } = deps;
+  const origin = new URL(deps.issuer).origin;
+  const secure = deps.issuer.startsWith("https:");
+  const cookieName = secure ? "__Host-behalf_session" : "behalf_session";
+  const db = () => storage.db<LoginTables>();
+
+  const cookie = (value: string, maxAgeSeconds: number) =>
+    `${cookieName}=${value}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure ? "; Secure" : ""}`;
+
+  async function current(request: Request): Promise<BrowserSession | undefined> {
+    const value = readCookie(request, cookieName);
+    if (!value) return undefined;
+    const now = clock.now();
+    const idHash = tokenHash(value);
+    const row = await db()
+      .selectFrom("sessions")
+      .innerJoin("users", "users.id", "sessions.user_id")
+      .select([
+        "sessions.user_id",
+        "sessions.authenticated_at",
+        "sessions.last_seen_at",
+        "sessions.expires_at",
+        "users.email",
+        "users.name",
+        "users.disabled_at",
+      ])
+      .where("sessions.id_hash", "=", idHash)
+      .executeTakeFirst();
+    if (!row || row.expires_at <= now || row.last_seen_at + IDLE_MS <= now || row.disabled_at !== null)
+      return undefined;
+    if (now - row.last_seen_at > TOUCH_MS)
+      await db().updateTable("sessions").set({ last_seen_at: now }).where("id_hash", "=", idHash).execute();
+    return {
+      id: idHash,
+      userId: row.user_id,
+      email: row.email,
+      name: row.name ?? undefined,
+      authenticatedAt: row.authenticated_at,
+      csrf: keyedHash(csrfKey, idHash),
+    };
+  }
+
+  return {
+    current,
+    loginAddress: (returnTo) => `/login?return_to=${encodeURIComponent(returnTo)}`,
+    checkForm(request, session, form) {
+      if (
+        !isSameOrigin(request, origin) ||
+        !equalInConstantTime(String(form.get("csrf") ?? ""), session.csrf)
+      )
+        throw loginError("login.form_forged");
+    },
+    isSameOrigin: (request) => isSameOrigin(request, origin),
+    async start(request, user) {
+      const now = clock.now();
+      const value = randomToken();
+      await db()
+        .insertInto("sessions")
+        .values({
+          id_hash: tokenHash(value),
+          user_id: user.id,
+          created_at: now,
+          last_seen_at: now,
+          authenticated_at: now,
+          expires_at: now + ABSOLUTE_MS,
+          amr: JSON.stringify(["pwd"]),
+          user_agent: request.headers.get("user-agent")?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+        })
+        .execute();
+      await removeOld(request);
+      return cookie(value, ABSOLUTE_MS / 1_000);
+    },
+    async end(request) {
+      await removeOld(request);
+      return cookie("", 0);
+    },
+    async endAllOf(userId) {
+      await db().deleteFrom("sessions").where("user_id", "=", userId).execute();
+    },
+  };
+
+  /** A new login never keeps the session that was there before (session fixation). */
+  async function removeOld(request: Request): Promise<void> {
+    const value = readCookie(request, cookieName);
+    if (value) await db().deleteFrom("sessions").where("id_hash", "=", tokenHash(value)).execute();
+  }
+}
+
+/** Browsers name where a form came from; a client without that header is no browser and carries no cookie of one. */
+function isSameOrigin(request: Request, origin: string): boolean {
+  const from = request.headers.get("origin");
+  const site = request.headers.get("sec-fetch-site");
+  return (from === null || from === origin) && (site === null || site === "same-origin");
+}
+
+/** The value of one cookie of a request. */
+export function readCookie(request: Request, name: string): string | undefined {
+  for (const part of request.headers.get("cookie")?.split(/;\s*/) ?? []) {
+    const equals = part.indexOf("=");
+    if (part.slice(0, equals) === name) return part.slice(equals + 1);
+  }
+  return undefined;
+}

@@ -1,0 +1,33 @@
+/** Tables of the login slice. */
+export interface LoginTables {
+  users: {
+    id: string;
+    email: string;
+    email_key: string;
+    email_verified: number;
+    name: string | null;
+    picture: string | null;
+    locale: string | null;
+    password_hash: string | null;
+    role: string;
+    disabled_at: number | null;
+    created_at: number;
+    updated_at: number;
+  };
+  login_failures: {
+    email_key: string;
+    failures: number;
+    locked_until: number | null;
+    last_failed_at: number;
+  };
+  sessions: {
+    id_hash: string;
+    user_id: string;
+    created_at: number;
+    last_seen_at: number;
+    authenticated_at: number;
+    expires_at: number;
+    amr: string;
+    user_agent: string | null;
+  };
+}

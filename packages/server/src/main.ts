@@ -1,0 +1,174 @@
+import { Hono } from "hono";
+import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
+import { type Audit, createAudit } from "./audit/index.ts";
+import type { Config } from "./config.ts";
+import { type Keyring, parseKeys } from "./crypto/keyring.ts";
+import { randomBytes } from "./crypto/random.ts";
+import { createSealer, type Sealer } from "./crypto/seal.ts";
+import { createEgress } from "./http/egress.ts";
+import { ApiError, httpError, problemResponse } from "./http/errors.ts";
+import { startHttpServer } from "./http/server.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
+import { createIds, type Ids } from "./lib/ids.ts";
+import { createLog, type Log } from "./lib/log.ts";
+import { reveal } from "./lib/secret.ts";
+import { createLogin, type Login } from "./login/index.ts";
+import { type ClientRegistry, createClients } from "./oauth/clients.ts";
+import { createOAuth, type OAuth } from "./oauth/index.ts";
+import { createSubjectTokens } from "./oauth/tokens.ts";
+import { openStorage, type Storage } from "./storage/index.ts";
+import { migrate } from "./storage/migrate.ts";
+import { createOutbox, type Outbox } from "./storage/outbox.ts";
+
+/** Everything that works without HTTP: what the command line tool uses too. */
+export interface Services {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly keyring: Keyring;
+  readonly sealer: Sealer;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly audit: Audit;
+  readonly outbox: Outbox;
+  readonly login: Login;
+  readonly clients: ClientRegistry;
+  close(): Promise<void>;
+}
+
+/** A running server. */
+export interface RunningServer {
+  /** The issuer. */
+  readonly url: string;
+  readonly port: number;
+  readonly services: Services;
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly clock?: Clock;
+  /** Where log lines go. Default: standard error. */
+  readonly writeLog?: (line: string) => void;
+}
+
+/** How often background work looks for something to do. */
+const TICK_MS = 1_000;
+
+/** Opens storage and keys and brings the schema up to date. */
+export async function openServices(config: Config, options: StartOptions = {}): Promise<Services> {
+  const clock = options.clock ?? systemClock;
+  const writeLog = options.writeLog ?? ((line: string) => void process.stderr.write(line));
+  const log = createLog({ write: writeLog, clock, level: config.log.level });
+  const source = "env" in config.rootKeySource ? config.rootKeySource.env : config.rootKeySource.file;
+  const keyring = parseKeys(reveal(config.rootKey), source);
+  const storage = await openStorage(config.storage);
+  const applied = await migrate(storage, clock);
+  if (applied.length > 0) log.info("migrated", { steps: applied.join(" ") });
+  const ids = createIds({ clock, random: randomBytes });
+  const audit = createAudit({ storage, clock });
+  const { issuer } = config;
+  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer, signUp: config.login.signUp });
+  return {
+    config,
+    storage,
+    keyring,
+    sealer: createSealer({ keyring }),
+    clock,
+    ids,
+    log,
+    audit,
+    outbox: createOutbox({ storage, clock, ids }),
+    login,
+    clients: createClients({ storage, config, secretKey: keyring.derive("client-secret"), clock }),
+    close: () => storage.close(),
+  };
+}
+
+/** Starts the server; resolves when it accepts requests. */
+export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
+  const services = await openServices(config, options);
+  const { log, clock, ids } = services;
+  if (config.egress.allow.length > 0)
+    log.warn("egress to private addresses is allowed", { addresses: config.egress.allow.join(" ") });
+  const approvals = createApprovals({
+    ...services,
+    users: services.login.accounts,
+    sessions: services.login.sessions,
+    apis: config.apis,
+  });
+  const oauth = await createOAuth({
+    ...services,
+    approvals,
+    approvalOAuthErrors,
+    users: services.login.accounts,
+    sessions: services.login.sessions,
+    ownGrants: () => [],
+  });
+  const app = composeApp(services, { approvals, oauth });
+  const server = await startHttpServer({ app, nodeHandlers: [oauth.handler], log, ids, clock }, config.listen);
+  const background = startBackground(services, approvals);
+  log.info("ready", { issuer: config.issuer, port: server.port });
+  return {
+    url: config.issuer,
+    port: server.port,
+    services,
+    async close() {
+      await background.stop();
+      await server.close();
+      await services.close();
+    },
+  };
+}
+
+/** Every slice's routes on one application. */
+function composeApp(services: Services, slices: { approvals: Approvals; oauth: OAuth }): Hono {
+  const app = new Hono();
+  const { config, log } = services;
+  app.onError((error, c) => {
+    if (ApiError.is(error)) {
+      if (error.reason) log.info("refused", { code: error.code, reason: error.reason });
+      return problemResponse(c, error);
+    }
+    log.error("unhandled", { error: error.stack ?? error.message });
+    return problemResponse(c, httpError("server.error"));
+  });
+  app.notFound((c) => problemResponse(c, httpError("request.not_found")));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.route("/", slices.approvals.routes);
+  app.route(
+    "/",
+    services.login.routes({
+      interactions: slices.oauth.interactions,
+      clients: services.clients,
+      formTargets: () => formTargets(config),
+    }),
+  );
+  app.get("/", (c) => c.redirect("/approvals"));
+  return app;
+}
+
+/** Where a log-in may lead: back to an app, or on to a provider that is being connected. */
+function formTargets(config: Config): readonly string[] {
+  const addresses = [
+    ...config.clients.flatMap((client) => client.redirectUris),
+    ...config.connections.map((connection) => connection.authorizationEndpoint),
+  ];
+  return [...new Set(addresses.map((address) => new URL(address).origin))];
+}
+
+function startBackground(services: Services, approvals: Approvals) {
+  const { outbox, log } = services;
+  let running: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running
+      .then(() => outbox.deliver(approvals.outboxHandlers))
+      .catch((error: Error) => log.error("background", { error: error.stack ?? error.message }));
+  }, TICK_MS);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      return running;
+    },
+  };
+}
+

@@ -1,0 +1,145 @@
+import type { AdapterPayload } from "oidc-provider";
+import { type ClientConfig, type ClientMetadata, type Config, clientMetadataSchema } from "../config.ts";
+import { equalInConstantTime, keyedHash } from "../crypto/hash.ts";
+import type { Clock } from "../lib/clock.ts";
+import { reveal, type Secret } from "../lib/secret.ts";
+import type { Storage } from "../storage/index.ts";
+import type { Client, Clients } from "./index.ts";
+import type { ClientWithApis } from "./resources.ts";
+import type { OAuthTables } from "./store.ts";
+
+/** A client with what only the OAuth slice needs of it. */
+export interface StoredClient extends ClientWithApis {
+  readonly secretHash: string | undefined;
+  readonly rotateRefreshTokens: boolean;
+  readonly idTokenAlgorithm: "RS256" | "ES256";
+}
+
+/** Clients with their secrets' hashes; for the OAuth slice and the administrator's API. */
+export interface ClientRegistry extends Clients {
+  find(id: string): Promise<StoredClient | undefined>;
+  list(): Promise<readonly Client[]>;
+  /** Whether `secret` is the client's; takes the same time for any two values. */
+  matchesSecret(client: StoredClient, secret: string): boolean;
+  /** Forgets what is cached of a client, after it was changed. */
+  changed(id: string): void;
+}
+
+/** How long another process's change may stay unseen. */
+const CACHE_MS = 1_000;
+const MAX_CACHED = 10_000;
+const TOKEN_VAULT_GRANT =
+  "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
+
+/** Short names of grants in the configuration, and the specifications' names. */
+const GRANT_TYPES: Readonly<Record<string, string>> = {
+  ciba: "urn:openid:params:grant-type:ciba",
+  token_vault: TOKEN_VAULT_GRANT,
+};
+
+export function createClients(deps: {
+  storage: Storage;
+  config: Pick<Config, "clients">;
+  secretKey: Buffer;
+  clock: Clock;
+}): ClientRegistry {
+  const { storage, clock, secretKey } = deps;
+  const configured = new Map(deps.config.clients.map((entry) => [entry.id, entry]));
+  const cache = new Map<string, { client: StoredClient | undefined; until: number }>();
+  const table = () => storage.db<OAuthTables>();
+
+  async function load(id: string): Promise<StoredClient | undefined> {
+    const entry = configured.get(id);
+    if (entry) {
+      const row = await table()
+        .selectFrom("client_switches")
+        .selectAll()
+        .where("id", "=", id)
+        .executeTakeFirst();
+      return fromConfig(entry, secretKey, row?.disabled_at ?? undefined);
+    }
+    const row = await table().selectFrom("clients").selectAll().where("id", "=", id).executeTakeFirst();
+    return row && fromRow(row);
+  }
+
+  async function find(id: string): Promise<StoredClient | undefined> {
+    const now = clock.now();
+    const hit = cache.get(id);
+    if (hit && hit.until > now) return hit.client;
+    const client = await load(id);
+    if (cache.size >= MAX_CACHED) cache.clear();
+    cache.set(id, { client, until: now + CACHE_MS });
+    return client;
+  }
+
+  return {
+    find,
+    async list() {
+      const rows = await table().selectFrom("clients").select("id").orderBy("created_at").execute();
+      const ids = [...configured.keys(), ...rows.map((row) => row.id)];
+      return (await Promise.all(ids.map(find))).filter((client) => client !== undefined);
+    },
+    matchesSecret: (client, secret) =>
+      client.secretHash !== undefined && equalInConstantTime(client.secretHash, keyedHash(secretKey, secret)),
+    changed: (id) => void cache.delete(id),
+  };
+}
+
+function fromConfig(entry: ClientConfig, secretKey: Buffer, disabledAt: number | undefined): StoredClient {
+  return build(entry.id, "configuration", entry, hashOf(entry.secret, secretKey), disabledAt);
+}
+
+function hashOf(secret: Secret | undefined, key: Buffer): string | undefined {
+  return secret && keyedHash(key, reveal(secret));
+}
+
+function fromRow(row: OAuthTables["clients"]): StoredClient {
+  const metadata = clientMetadataSchema.parse(JSON.parse(row.metadata));
+  return build(row.id, "runtime", metadata, row.secret_hash ?? undefined, row.disabled_at ?? undefined);
+}
+
+function build(
+  id: string,
+  source: Client["source"],
+  entry: ClientMetadata,
+  secretHash: string | undefined,
+  disabledAt: number | undefined,
+): StoredClient {
+  const confidential = secretHash !== undefined;
+  return {
+    id,
+    source,
+    secretHash,
+    disabledAt,
+    confidential,
+    name: entry.name,
+    redirectUris: entry.redirectUris,
+    postLogoutRedirectUris: entry.postLogoutRedirectUris,
+    grantTypes: entry.grantTypes,
+    apis: entry.apis,
+    firstParty: entry.firstParty,
+    // FAPI 2.0 section 5.3.2.1: rotation protects public clients; a confidential one proves itself each time.
+    rotateRefreshTokens: entry.rotateRefreshTokens ?? !confidential,
+    idTokenAlgorithm: entry.idTokenAlgorithm,
+    agent: entry.agent,
+  };
+}
+
+/** The client as the OAuth core wants it; `undefined` for a disabled one, which then does not exist. */
+export function toCoreMetadata(client: StoredClient): AdapterPayload | undefined {
+  if (client.disabledAt !== undefined) return undefined;
+  const grantTypes = client.grantTypes.map((type) => GRANT_TYPES[type] ?? type);
+  return {
+    client_id: client.id,
+    client_name: client.name,
+    // The core compares secrets through matchesSecret(); what it holds is only the hash.
+    ...(client.secretHash ? { client_secret: client.secretHash } : {}),
+    token_endpoint_auth_method: client.confidential ? "client_secret_post" : "none",
+    redirect_uris: [...client.redirectUris],
+    post_logout_redirect_uris: [...client.postLogoutRedirectUris],
+    grant_types: grantTypes,
+    response_types: client.grantTypes.includes("authorization_code") ? ["code"] : [],
+    id_token_signed_response_alg: client.idTokenAlgorithm,
+    ...(client.grantTypes.includes("ciba") ? { backchannel_token_delivery_mode: "poll" as const } : {}),
+  };
+}

@@ -1,0 +1,163 @@
+import type { KoaContextWithOIDC } from "oidc-provider";
+import type { Approvals } from "../approvals/index.ts";
+import type { Audit } from "../audit/index.ts";
+import type { Config } from "../config.ts";
+import type { Keyring } from "../crypto/keyring.ts";
+import type { Sealer } from "../crypto/seal.ts";
+import type { NodeHandler } from "../http/server.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { BrowserSessions, Users } from "../login/index.ts";
+import type { Storage } from "../storage/index.ts";
+import type { ClientRegistry } from "./clients.ts";
+import { createEdge } from "./edge.ts";
+import { oauthEvents } from "./events.ts";
+import * as ciba from "./grants/ciba.ts";
+import * as refresh from "./grants/refresh.ts";
+import type { Interactions, OwnGrant, RequireToken } from "./index.ts";
+import { createInteractions } from "./interactions.ts";
+import { loadSigningKeys } from "./keys.ts";
+import { createOwnGrants } from "./own-grants.ts";
+import { createProvider, type ProviderDeps } from "./provider.ts";
+import { toRequest } from "./request.ts";
+import { createResources, type Resources } from "./resources.ts";
+import { createRotation } from "./rotation.ts";
+import { createRequireToken } from "./tokens.ts";
+
+/** What the OAuth slice gives to the rest. */
+export interface OAuth {
+  readonly handler: NodeHandler;
+  readonly interactions: Interactions;
+  readonly requireToken: RequireToken;
+  readonly resources: Resources;
+}
+
+/** A session store that can also end the session of a request. */
+export interface EndableSessions extends BrowserSessions {
+  /** Ends the session of the request's cookie; returns the `Set-Cookie` value that clears it. */
+  end(request: Request): Promise<string>;
+}
+
+export async function createOAuth(deps: {
+  config: Config;
+  storage: Storage;
+  sealer: Sealer;
+  keyring: Keyring;
+  clock: Clock;
+  log: Log;
+  audit: Audit;
+  clients: ClientRegistry;
+  users: Users;
+  sessions: EndableSessions;
+  approvals: Approvals;
+  approvalOAuthErrors: ProviderDeps["approvalOAuthErrors"];
+  /** Grants of other slices, built when the token verifier exists. */
+  ownGrants: (requireToken: RequireToken) => readonly OwnGrant[];
+}): Promise<OAuth> {
+  const { config, storage, clock, clients, users, sessions, approvals, audit } = deps;
+  const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
+  const keys = await loadSigningKeys(deps, [...algorithms]);
+  const resources = createResources(config);
+  const provider = createProvider({
+    config,
+    storage,
+    clock,
+    clients,
+    resources,
+    users,
+    sessions,
+    approvals,
+    approvalOAuthErrors: deps.approvalOAuthErrors,
+    cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],
+    privateJwks: keys.privateJwks,
+  });
+  const rotation = createRotation({ storage, clock });
+  const onReuse = ({ clientId, userId }: { clientId: string; userId: string }) =>
+    audit.append({ action: oauthEvents.refreshReused, clientId, userId, outcome: "refused" });
+  provider.registerGrantType(
+    "refresh_token",
+    refresh.refreshGrant({ provider, clients, resources, rotation, onReuse }),
+    [...refresh.parameters],
+  );
+  provider.registerGrantType(ciba.grantType, ciba.cibaGrant({ provider, approvals, resources, clock }), [
+    ...ciba.parameters,
+  ]);
+  finishAnswers(provider, { audit, sessions });
+  provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
+    deps.log.error("oauth core", { path: ctx.path, error: error.stack ?? error.message }),
+  );
+
+  const requireToken = createRequireToken({
+    issuer: config.issuer,
+    publicJwks: keys.publicJwks,
+    clients,
+    users,
+    clock,
+  });
+  const ownGrants = createOwnGrants({ clients, grants: deps.ownGrants(requireToken) });
+  return {
+    requireToken,
+    resources,
+    handler: createEdge({ issuer: config.issuer, provider, sessions, ownGrants }),
+    interactions: createInteractions({ provider, clients, resources }),
+  };
+}
+
+/** What the core leaves out of its answers, added after it has made them. */
+function finishAnswers(
+  provider: ReturnType<typeof createProvider>,
+  { audit, sessions }: { audit: Audit; sessions: EndableSessions },
+): void {
+  provider.on("end_session.success", (ctx: KoaContextWithOIDC) => {
+    ctx.state["loggedOut"] = Boolean(ctx.oidc.params?.["logout"]);
+  });
+  provider.use(async (ctx: KoaContextWithOIDC, next: () => Promise<void>) => {
+    await next();
+    const body: unknown = ctx.body;
+    if (ctx.oidc?.route === "token" && ctx.status === 200) await auditTokens(audit, ctx);
+    if (typeof body === "object" && body !== null && "error" in body) {
+      Object.assign(body, ctx.state["errorMembers"]);
+      renameGrantRefusal(ctx, body as { error: string; error_description?: string });
+    }
+    if (ctx.state["loggedOut"]) {
+      ctx.append("set-cookie", await sessions.end(toRequest(ctx)));
+      await audit.append({
+        action: oauthEvents.loggedOut,
+        userId: ctx.oidc.session?.accountId,
+        clientId: ctx.oidc.client?.clientId,
+        outcome: "done",
+      });
+    }
+    // Some clients take errors only when the type is exactly this, without a charset.
+    if (ctx.path.startsWith("/oauth/") && ctx.type === "application/json")
+      ctx.set("content-type", "application/json");
+  });
+}
+
+/** RFC 6749 section 5.2 has a code for a grant that a client may not use; the core answers another one. */
+function renameGrantRefusal(
+  ctx: KoaContextWithOIDC,
+  body: { error: string; error_description?: string },
+): void {
+  if (body.error_description !== "requested grant type is not allowed for this client") return;
+  body.error = "unauthorized_client";
+  ctx.status = 403;
+}
+
+async function auditTokens(audit: Audit, ctx: KoaContextWithOIDC): Promise<void> {
+  const approval = ctx.state["approval"] as { id: string; digest: string } | undefined;
+  const { AccessToken: token } = ctx.oidc.entities;
+  await audit.append({
+    action: oauthEvents.tokensIssued,
+    userId: ctx.oidc.account?.accountId,
+    clientId: ctx.oidc.client?.clientId,
+    objectId: approval?.id,
+    outcome: "allowed",
+    details: {
+      grant_type: String(ctx.oidc.params?.["grant_type"]),
+      scope: token?.scope ?? "",
+      audience: token?.resourceServer?.identifier() ?? "",
+      ...(approval ? { digest: approval.digest } : {}),
+    },
+  });
+}

@@ -1,0 +1,117 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { errors, type Provider } from "oidc-provider";
+import { ApiError } from "../http/errors.ts";
+import { MAX_OAUTH_BODY_BYTES, readBody } from "../http/limits.ts";
+import type { NodeHandler } from "../http/server.ts";
+import type { BrowserSessions } from "../login/index.ts";
+import { type FormParams, parseForm, toFormText } from "./form.ts";
+import { replayBody } from "./internals.ts";
+import type { OwnGrants } from "./own-grants.ts";
+import { toRequest } from "./request.ts";
+
+/** Paths the core serves; everything below the ones that end in a slash too. */
+const PATHS = [
+  "/authorize",
+  "/authorize/",
+  "/bc-authorize",
+  "/oauth/",
+  "/oidc/",
+  "/userinfo",
+  "/.well-known/jwks.json",
+  "/.well-known/openid-configuration",
+  "/.well-known/oauth-authorization-server",
+];
+
+const SESSION_COOKIE = /(?:^|;\s*)behalf_op(?:\.sig)?=[^;]*/g;
+
+/**
+ * Stands before the core: takes JSON as well as forms, refuses repeated parameters, maps `audience` to
+ * `resource`, and fixes host and protocol to the issuer's so that no header of the request can change a link.
+ */
+export function createEdge(deps: {
+  issuer: string;
+  provider: Provider;
+  sessions: BrowserSessions;
+  ownGrants: OwnGrants;
+}): NodeHandler {
+  const { provider, ownGrants } = deps;
+  const issuer = new URL(deps.issuer);
+  const callback = provider.callback();
+
+  return {
+    serves: (path) =>
+      PATHS.some((known) => path === known || (known.endsWith("/") && path.startsWith(known))),
+    async handle(request, response) {
+      pinOrigin(request, issuer);
+      request.url = renameAudience(request.url ?? "/");
+      const { pathname } = new URL(request.url, issuer);
+      if (request.method === "POST") {
+        const params = await readParams(request, response);
+        if (!params) return;
+        if (pathname === "/oauth/token" && ownGrants.handles(params["grant_type"]))
+          return ownGrants.handle(request, response, params);
+        replayBody(request, Buffer.from(toFormText(params)));
+      }
+      if (pathname === "/authorize") await dropForeignSession(deps, request, response);
+      await callback(request, response);
+    },
+  };
+}
+
+/** Links and checks are made from the issuer alone, whatever the request claims (T28). */
+function pinOrigin(request: IncomingMessage, issuer: URL): void {
+  for (const name of Object.keys(request.headers))
+    if (name === "forwarded" || name.startsWith("x-forwarded-")) delete request.headers[name];
+  request.headers.host = issuer.host;
+  request.headers["x-forwarded-proto"] = issuer.protocol.slice(0, -1);
+}
+
+/** `audience` is what published SDKs send for RFC 8707's `resource`; when both come, `audience` wins. */
+function renameAudience(target: string): string {
+  if (!target.includes("audience=")) return target;
+  const url = new URL(target, "http://request.invalid");
+  const audience = url.searchParams.get("audience");
+  url.searchParams.delete("audience");
+  if (audience && audience !== "None") url.searchParams.set("resource", audience);
+  return url.pathname + url.search;
+}
+
+async function readParams(
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<FormParams | undefined> {
+  try {
+    const body = await readBody(request, MAX_OAUTH_BODY_BYTES);
+    return parseForm(body.toString("utf8"), request.headers["content-type"] ?? "");
+  } catch (error) {
+    if (!ApiError.is(error) && !(error instanceof errors.OIDCProviderError)) throw error;
+    // A body that is too long is not read to its end, so the connection cannot be used again.
+    const status = error.status ?? 400;
+    const description = error instanceof errors.OIDCProviderError ? error.error_description : error.message;
+    response.writeHead(status, {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      connection: "close",
+    });
+    response.end(JSON.stringify({ error: "invalid_request", error_description: description }));
+    return undefined;
+  }
+}
+
+/**
+ * Our own browser session is the truth about who is logged in. A session of the core that says otherwise,
+ * or that outlived ours, ends here, before it can answer for somebody.
+ */
+async function dropForeignSession(
+  { provider, sessions }: { provider: Provider; sessions: BrowserSessions },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (!request.headers.cookie?.includes("behalf_op=")) return;
+  const session = await provider.Session.get(provider.createContext(request, response) as never);
+  if (!session.accountId) return;
+  const current = await sessions.current(toRequest({ req: request }));
+  if (current?.userId === session.accountId) return;
+  await session.destroy();
+  request.headers.cookie = request.headers.cookie.replace(SESSION_COOKIE, "").replace(/^;\s*/, "");
+}

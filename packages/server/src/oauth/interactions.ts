@@ -1,0 +1,90 @@
+import type { Interaction as CoreInteraction, Provider } from "oidc-provider";
+import { errors } from "oidc-provider";
+import type { ClientRegistry } from "./clients.ts";
+import type { Interaction, Interactions, NodeExchange } from "./index.ts";
+import type { Resources } from "./resources.ts";
+
+/** What the core says a consent still lacks. */
+interface MissingConsent {
+  readonly missingOIDCScope?: readonly string[];
+  readonly missingOIDCClaims?: readonly string[];
+  readonly missingResourceScopes?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Reasons for which an existing session is not enough. */
+const FRESH_LOGIN_REASONS = ["login_prompt", "max_age", "id_token_hint", "essential_acr", "essential_acrs"];
+
+export function createInteractions(deps: {
+  provider: Provider;
+  clients: ClientRegistry;
+  resources: Resources;
+}): Interactions {
+  const { provider, clients, resources } = deps;
+
+  async function load({ incoming, outgoing }: NodeExchange): Promise<CoreInteraction | undefined> {
+    try {
+      return await provider.interactionDetails(incoming, outgoing);
+    } catch (error) {
+      if (error instanceof errors.SessionNotFound) return undefined;
+      throw error;
+    }
+  }
+
+  const finish = (node: NodeExchange, result: Parameters<Provider["interactionResult"]>[2]) =>
+    provider.interactionResult(node.incoming, node.outgoing, result, { mergeWithLastSubmission: true });
+
+  function toInteraction(core: CoreInteraction, client: Interaction["client"]): Interaction {
+    const details = core.prompt.details as MissingConsent;
+    const text = (name: string) => (typeof core.params[name] === "string" ? core.params[name] : undefined);
+    return {
+      client,
+      prompt: core.prompt.name === "consent" ? "consent" : "login",
+      mustAuthenticate: core.prompt.reasons.some((reason) => FRESH_LOGIN_REASONS.includes(reason)),
+      startedAt: core.iat * 1_000,
+      redirectUri: text("redirect_uri") ?? "",
+      loginHint: text("login_hint"),
+      uiLocales: text("ui_locales"),
+      asked: {
+        oidcScopes: details.missingOIDCScope ?? [],
+        apis: Object.entries(details.missingResourceScopes ?? {}).map(([audience, scopes]) => {
+          const resource = resources.find(audience);
+          return {
+            name: resource?.name ?? audience,
+            scopes: scopes.map((name) => ({ name, title: resource?.scopes[name] ?? name })),
+          };
+        }),
+      },
+    };
+  }
+
+  return {
+    async find(node) {
+      const core = await load(node);
+      const client = core && (await clients.find(String(core.params["client_id"])));
+      return core && client && toInteraction(core, client);
+    },
+    finishLogin: (node, login) =>
+      finish(node, {
+        login: {
+          accountId: login.userId,
+          ts: Math.floor(login.authenticatedAt / 1_000),
+          amr: [...login.amr],
+        },
+      }),
+    async finishConsent(node) {
+      const core = await load(node);
+      if (!core?.session) throw new errors.SessionNotFound("interaction is gone");
+      const clientId = String(core.params["client_id"]);
+      const existing = core.grantId ? await provider.Grant.find(core.grantId) : undefined;
+      const grant = existing ?? new provider.Grant({ accountId: core.session.accountId, clientId });
+      const missing = core.prompt.details as MissingConsent;
+      if (missing.missingOIDCScope) grant.addOIDCScope(missing.missingOIDCScope.join(" "));
+      if (missing.missingOIDCClaims) grant.addOIDCClaims([...missing.missingOIDCClaims]);
+      for (const [audience, scopes] of Object.entries(missing.missingResourceScopes ?? {}))
+        grant.addResourceScope(audience, scopes.join(" "));
+      return finish(node, { consent: { grantId: await grant.save() } });
+    },
+    deny: (node) =>
+      finish(node, { error: "access_denied", error_description: "the user denied the request" }),
+  };
+}

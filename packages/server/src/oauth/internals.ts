@@ -1,0 +1,71 @@
+/**
+ * The seam: the only file that reaches into oidc-provider past its documented surface. Its internals move
+ * between minor versions, so the version is pinned exactly and `internals.test.ts` fails when one of these
+ * changes its name or its answer.
+ */
+
+import type { IncomingMessage } from "node:http";
+import type { AccessToken, Grant, KoaContextWithOIDC, Provider, RefreshToken } from "oidc-provider";
+// @ts-expect-error oidc-provider publishes no types for this module; the shape used is given below.
+import * as cibaGrant from "oidc-provider/lib/actions/grants/ciba.js";
+// @ts-expect-error The same.
+import * as grantCommon from "oidc-provider/lib/helpers/grant_common.js";
+import * as grantHelpers from "oidc-provider/lib/helpers/grants.js";
+// @ts-expect-error The same.
+import revoke from "oidc-provider/lib/helpers/revoke.js";
+
+/** The core's helpers for grants; typed by the core, outside its semantic versioning. */
+export const grantTools = grantHelpers;
+
+/** What a grant handler of the core receives. */
+export type GrantContext = Parameters<typeof grantHelpers.validateGrant>[1];
+
+const stockCiba = cibaGrant as {
+  handler(provider: Provider, tools: unknown, ctx: KoaContextWithOIDC): Promise<void>;
+};
+
+/** The stock grant for polls: issues the tokens of a request that carries its answer. */
+export function stockCibaGrant(provider: Provider): (ctx: KoaContextWithOIDC) => Promise<void> {
+  const tools = Object.fromEntries(
+    Object.entries(grantHelpers).map(([name, helper]) => [
+      name,
+      // Each takes the provider first; the rest is what the stock grant passes.
+      (...args: unknown[]) => (helper as (...all: unknown[]) => unknown)(provider, ...args),
+    ]),
+  );
+  return (ctx) => stockCiba.handler(provider, tools, ctx);
+}
+
+/** An ID token for a refresh; `undefined` when the grant has no `openid`. */
+export const issueIdToken = (
+  grantCommon as {
+    issueIdToken(
+      provider: Provider,
+      ctx: KoaContextWithOIDC,
+      source: RefreshToken,
+      accessToken: AccessToken,
+      grant: Grant,
+      scope: ReadonlySet<string>,
+    ): Promise<string | undefined>;
+  }
+).issueIdToken;
+
+/** Revokes the grant and everything that was issued under it. */
+export const revokeGrant = revoke as (ctx: KoaContextWithOIDC, grantId: string) => Promise<void>;
+
+/**
+ * Lets the core read a body that was read before: it asks the request for its iterator, which then gives the
+ * bytes again.
+ */
+export function replayBody(request: IncomingMessage, body: Buffer): void {
+  request.headers["content-type"] = "application/x-www-form-urlencoded";
+  request.headers["content-length"] = String(body.length);
+  delete request.headers["transfer-encoding"];
+  Object.defineProperty(request, "readable", { value: true, configurable: true });
+  Object.defineProperty(request, "iterator", {
+    configurable: true,
+    async *value() {
+      yield body;
+    },
+  });
+}

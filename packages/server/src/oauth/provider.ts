@@ -1,0 +1,250 @@
+import type { JWK } from "jose";
+import type { AccessToken, AccountClaims, Configuration, KoaContextWithOIDC } from "oidc-provider";
+import { errors, interactionPolicy, Provider } from "oidc-provider";
+import type { Approvals } from "../approvals/index.ts";
+import type { Config } from "../config.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { BrowserSessions, Users } from "../login/index.ts";
+import type { Storage } from "../storage/index.ts";
+import { createAdapter } from "./adapter.ts";
+import { cibaConfiguration } from "./ciba.ts";
+import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
+import { toCoreResource } from "./grants/refresh.ts";
+import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
+import { toRequest } from "./request.ts";
+import { audiencesOf, type Resources } from "./resources.ts";
+
+/** Where the endpoints are: one set of paths for the standards and for published SDKs. */
+const ROUTES = {
+  authorization: "/authorize",
+  backchannel_authentication: "/bc-authorize",
+  code_verification: "/device",
+  device_authorization: "/oauth/device/code",
+  end_session: "/oidc/logout",
+  introspection: "/oauth/introspect",
+  jwks: "/.well-known/jwks.json",
+  pushed_authorization_request: "/oauth/par",
+  registration: "/oidc/register",
+  revocation: "/oauth/revoke",
+  token: "/oauth/token",
+  userinfo: "/userinfo",
+};
+
+const DAY = 86_400;
+const TTL_SECONDS = {
+  AuthorizationCode: 60,
+  ClientCredentials: 3_600,
+  Grant: 30 * DAY,
+  IdToken: 3_600,
+  Interaction: 1_800,
+  PushedAuthorizationRequest: 90,
+  RefreshToken: 30 * DAY,
+  Session: 14 * DAY,
+};
+const OPAQUE_ACCESS_TOKEN_SECONDS = 3_600;
+
+/** Everything the OAuth core needs of the rest of the server. */
+export interface ProviderDeps {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly clients: ClientRegistry;
+  readonly resources: Resources;
+  readonly users: Users;
+  readonly sessions: BrowserSessions;
+  readonly approvals: Approvals;
+  /** The OAuth error of each refusal of the approvals slice. */
+  readonly approvalOAuthErrors: Readonly<Partial<Record<string, string>>>;
+  readonly cookieKeys: readonly string[];
+  readonly privateJwks: readonly JWK[];
+}
+
+/** The OAuth core, configured. Nothing in it depends on a request's host or forwarded headers. */
+export function createProvider(deps: ProviderDeps): Provider {
+  const provider = new Provider(deps.config.issuer, configuration(deps));
+  // Host and protocol of each request are set from the issuer before the core sees it (edge.ts).
+  provider.proxy = true;
+  useHashedSecrets(provider, deps.clients);
+  return provider;
+}
+
+function configuration(deps: ProviderDeps): Configuration {
+  const { config, clients, resources } = deps;
+  return {
+    adapter: createAdapter({
+      storage: deps.storage,
+      clock: deps.clock,
+      findClient: async (id) => {
+        const client = await clients.find(id);
+        return client && toCoreMetadata(client);
+      },
+    }),
+    jwks: { keys: [...deps.privateJwks] as never[] },
+    routes: ROUTES,
+    cookies: {
+      keys: [...deps.cookieKeys],
+      names: { session: "behalf_op", interaction: "behalf_interaction", resume: "behalf_resume" },
+      long: { signed: true, httpOnly: true, sameSite: "lax" },
+      short: { signed: true, httpOnly: true, sameSite: "lax" },
+    },
+    clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
+    responseTypes: ["code"],
+    scopes: ["openid", "profile", "email", "offline_access"],
+    claims: {
+      openid: ["sub"],
+      profile: ["name", "nickname", "picture", "locale", "updated_at"],
+      email: ["email", "email_verified"],
+    },
+    // Published SDKs read the profile from the ID token.
+    conformIdTokenClaims: false,
+    pkce: { required: () => true },
+    subjectTypes: ["public"],
+    ttl: { ...TTL_SECONDS, AccessToken: accessTokenTtl, BackchannelAuthenticationRequest: requestedExpiry },
+    interactions: {
+      url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
+      policy: promptPolicy(deps),
+    },
+    findAccount: (_ctx, id) => findAccount(deps.users, id),
+    loadExistingGrant: (ctx) => loadGrant(ctx, deps),
+    issueRefreshToken: async (_ctx, client, source) =>
+      client.grantTypeAllowed("refresh_token") && source.scopes.has("offline_access") && !hasDetails(source),
+    extraTokenClaims: (ctx, token) => extraClaims(ctx, token),
+    renderError: (ctx, out) => errorPage(ctx, out),
+    features: {
+      devInteractions: { enabled: false },
+      ciba: cibaConfiguration(deps),
+      clientCredentials: { enabled: true },
+      deviceFlow: { enabled: false },
+      dPoP: { enabled: true },
+      introspection: { enabled: false },
+      jwtUserinfo: { enabled: false },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: false },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (ctx, _client, oneOf) => oneOf ?? resourceOfDetails(ctx, config.issuer),
+        useGrantedResource: () => true,
+        getResourceServerInfo: async (_ctx, audience, coreClient) => {
+          const client = await clients.find(coreClient.clientId);
+          const resource = resources.find(audience);
+          const scopes = client && resource?.scopesFor(client);
+          if (!resource || !scopes)
+            throw new errors.InvalidTarget("the client may not ask for this audience");
+          return toCoreResource(resource, scopes);
+        },
+      },
+      revocation: {
+        enabled: true,
+        allowedPolicy: async (_ctx, client, token) => client.clientId === token.clientId,
+      },
+      richAuthorizationRequests: {
+        enabled: true,
+        types: detailTypes(config),
+        authorizationDetailsForGrantSource: (_ctx, source) => source.rar,
+        // An approval is spent when its token is made; a refresh never brings it back.
+        authorizationDetailsForAccessToken: (_ctx, _token, source) => source?.rar,
+        authorizationDetailsForIntrospection: (_ctx, token) => token.rar,
+      },
+      rpInitiatedLogout: { enabled: true, logoutSource: logoutPage, postLogoutSuccessSource: loggedOutPage },
+      userinfo: { enabled: true },
+    },
+  };
+}
+
+/** The core holds each secret's keyed hash; what a client presents is hashed before it is compared. */
+function useHashedSecrets(provider: Provider, clients: ClientRegistry): void {
+  Object.defineProperty(provider.Client.prototype, "compareClientSecret", {
+    async value(this: { clientId: string }, presented: string): Promise<boolean> {
+      const client = await clients.find(this.clientId);
+      return client !== undefined && clients.matchesSecret(client, presented);
+    },
+  });
+}
+
+function accessTokenTtl(_ctx: KoaContextWithOIDC, token: AccessToken): number {
+  return token.resourceServer?.accessTokenTTL ?? OPAQUE_ACCESS_TOKEN_SECONDS;
+}
+
+const DEFAULT_APPROVAL_SECONDS = 300;
+
+function requestedExpiry(ctx: KoaContextWithOIDC): number {
+  return Number(ctx.oidc.params?.["requested_expiry"] ?? DEFAULT_APPROVAL_SECONDS);
+}
+
+const hasDetails = (source: object): boolean =>
+  "rar" in source && Array.isArray(source.rar) && source.rar.length > 0;
+
+/** Details of an action that no API takes part in travel in a token for our own approvals audience. */
+function resourceOfDetails(ctx: KoaContextWithOIDC, issuer: string): string | undefined {
+  return ctx.oidc.params?.["authorization_details"] === undefined ? undefined : audiencesOf(issuer).approvals;
+}
+
+/** Details are checked as a whole, with limits, by the approvals slice; outside approvals nobody asks for them. */
+function detailTypes(config: Config) {
+  const names = ["tool_call", ...config.apis.flatMap((api) => Object.keys(api.detailTypes))];
+  const validate = (ctx: KoaContextWithOIDC) => {
+    if (ctx.oidc.route !== "backchannel_authentication")
+      throw new errors.InvalidAuthorizationDetails(
+        "authorization_details are approved through /bc-authorize",
+      );
+  };
+  return Object.fromEntries(names.map((name) => [name, { validate }]));
+}
+
+/** Our own browser session decides who is logged in; without it, or with somebody else's, login is due. */
+function promptPolicy(deps: ProviderDeps) {
+  const policy = interactionPolicy.base();
+  policy.get("login")?.checks.add(
+    new interactionPolicy.Check("browser_session", "the user must log in", async (ctx) => {
+      const session = await deps.sessions.current(toRequest(ctx));
+      return session?.userId === ctx.oidc.session?.accountId
+        ? interactionPolicy.Check.NO_NEED_TO_PROMPT
+        : interactionPolicy.Check.REQUEST_PROMPT;
+    }),
+  );
+  return policy;
+}
+
+async function findAccount(users: Users, id: string) {
+  const user = await users.find(id);
+  if (!user || user.disabledAt !== undefined) return undefined;
+  return {
+    accountId: user.id,
+    claims: (): AccountClaims => ({
+      sub: user.id,
+      name: user.name ?? user.email,
+      nickname: user.email.split("@")[0],
+      ...(user.locale ? { locale: user.locale } : {}),
+      email: user.email,
+      email_verified: user.emailVerified,
+    }),
+  };
+}
+
+/** A first-party client needs no consent page: it gets what it asks for within its own policy. */
+async function loadGrant(ctx: KoaContextWithOIDC, deps: ProviderDeps) {
+  const { oidc } = ctx;
+  const { provider } = oidc;
+  const known = oidc.result?.consent?.grantId ?? oidc.session?.grantIdFor(oidc.client?.clientId ?? "");
+  const existing = known ? await provider.Grant.find(known) : undefined;
+  const client = await deps.clients.find(oidc.client?.clientId ?? "");
+  if (!client?.firstParty || !oidc.account) return existing;
+  const grant = existing ?? new provider.Grant({ clientId: client.id, accountId: oidc.account.accountId });
+  grant.addOIDCScope([...oidc.requestParamOIDCScopes].join(" "));
+  grant.addOIDCClaims([...oidc.requestParamClaims]);
+  for (const [audience, server] of Object.entries(oidc.resourceServers ?? {}))
+    grant.addResourceScope(
+      audience,
+      [...oidc.requestParamScopes].filter((scope) => server.scopes.has(scope)).join(" "),
+    );
+  await grant.save();
+  return grant;
+}
+
+function extraClaims(ctx: KoaContextWithOIDC, token: { clientId?: string | undefined }) {
+  // Set by the ciba grant for the one token that an approval brings.
+  const approval = ctx?.state?.["approval"] as { id: string; digest: string } | undefined;
+  return {
+    azp: token.clientId,
+    ...(approval ? { approval_id: approval.id, approval_digest: approval.digest } : {}),
+  };
+}

@@ -1,0 +1,77 @@
+import { sql } from "kysely";
+import type { Queryable, Storage } from "../storage/index.ts";
+
+/** Tables of the OAuth slice. */
+export interface OAuthTables {
+  oauth_models: OAuthModelRow;
+  clients: {
+    id: string;
+    metadata: string;
+    secret_hash: string | null;
+    disabled_at: number | null;
+    created_at: number;
+    updated_at: number;
+  };
+  client_switches: { id: string; disabled_at: number | null };
+  signing_keys: {
+    kid: string;
+    algorithm: string;
+    public_jwk: string;
+    data_key: Uint8Array;
+    private_jwk: Uint8Array;
+    created_at: number;
+    retired_at: number | null;
+  };
+  revoked_tokens: { jti: string; expires_at: number };
+}
+
+/** A stored model of the OAuth core. `id_hash` is the SHA-256 of its id, which for tokens is the token. */
+export interface OAuthModelRow {
+  model: string;
+  id_hash: string;
+  payload: string;
+  grant_id: string | null;
+  uid: string | null;
+  user_code: string | null;
+  account_id: string | null;
+  client_id: string | null;
+  expires_at: number | null;
+  consumed_at: number | null;
+}
+
+/** One stored model, by the hash of its id. */
+export function findModel(
+  storage: Storage,
+  model: string,
+  idHash: string,
+): Promise<OAuthModelRow | undefined> {
+  return storage
+    .db<OAuthTables>()
+    .selectFrom("oauth_models")
+    .selectAll()
+    .where("model", "=", model)
+    .where("id_hash", "=", idHash)
+    .executeTakeFirst();
+}
+
+/** Ends every token of one user or client: used when an account or agent is switched off. */
+export async function deleteTokensOf(
+  on: Queryable,
+  of: { readonly userId: string } | { readonly clientId: string },
+): Promise<void> {
+  const kinds = ["AccessToken", "AuthorizationCode", "RefreshToken", "Grant", "Session", "DeviceCode"];
+  const query = on.db<OAuthTables>().deleteFrom("oauth_models").where("model", "in", kinds);
+  await ("userId" in of
+    ? query.where("account_id", "=", of.userId)
+    : query.where("client_id", "=", of.clientId)
+  ).execute();
+}
+
+/** Removes what has expired more than a day ago, at most `limit` rows. Returns how many. */
+export async function sweepExpired(storage: Storage, now: number, limit = 1_000): Promise<number> {
+  const result = await sql`
+    delete from oauth_models where (model, id_hash) in (
+      select model, id_hash from oauth_models where expires_at < ${now - 86_400_000} limit ${limit}
+    )`.execute(storage.db());
+  return Number(result.numAffectedRows ?? 0);
+}
