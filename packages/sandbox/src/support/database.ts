@@ -26,8 +26,6 @@ export type Database = {
  */
 export function openDatabase(file: string, schema: { version: number; tables: string }): Database {
   const db = open(file);
-  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-    PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};`);
   migrate(db, file, schema);
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
   const prepared = (sql: string) => {
@@ -46,32 +44,37 @@ export function openDatabase(file: string, schema: { version: number; tables: st
 }
 
 function open(file: string): DatabaseSync {
-  if (file === ":memory:") return new DatabaseSync(file);
   try {
-    mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o700 });
-    closeSync(openSync(file, "a", 0o600));
-    return new DatabaseSync(file);
+    if (file !== ":memory:") {
+      mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o700 });
+      closeSync(openSync(file, "a", 0o600));
+    }
+    const db = new DatabaseSync(file);
+    // The first statement that reads the file: it fails when the file is no database.
+    db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+      PRAGMA foreign_keys = ON;`);
+    return db;
   } catch (cause) {
     throw new StartError(
-      `The data file ${file} cannot be opened. Give a file in a folder that you may write.`,
-      {
-        cause,
-      },
+      `The data file ${file} cannot be opened as a database. Give another file, in a folder that you may write.`,
+      { cause },
     );
   }
 }
 
 function migrate(db: DatabaseSync, file: string, schema: { version: number; tables: string }): void {
-  const found = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
-  if (found !== 0 && found !== schema.version) {
-    db.close();
-    throw new StartError(
-      `The data file ${file} has tables of version ${found}, this program needs ${schema.version}. ` +
-        "It holds sandbox data only: delete it or give another file.",
-    );
-  }
-  if (found === 0)
-    transaction(db, () => db.exec(`${schema.tables}; PRAGMA user_version = ${schema.version};`));
+  // Asked inside the transaction, so that of two processes that start together one makes the tables.
+  const found = transaction(db, () => {
+    const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+    if (version === 0) db.exec(`${schema.tables}; PRAGMA user_version = ${schema.version};`);
+    return version;
+  });
+  if (found === 0 || found === schema.version) return;
+  db.close();
+  throw new StartError(
+    `The data file ${file} has tables of version ${found}, this program needs ${schema.version}. ` +
+      "It holds sandbox data only: delete it or give another file.",
+  );
 }
 
 function transaction<T>(db: DatabaseSync, work: () => T): T {
