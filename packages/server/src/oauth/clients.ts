@@ -28,13 +28,13 @@ export interface ClientRegistry extends Clients {
 /** How long another process's change may stay unseen. */
 const CACHE_MS = 1_000;
 const MAX_CACHED = 10_000;
-const TOKEN_VAULT_GRANT =
-  "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 
-/** Short names of grants in the configuration, and the specifications' names. */
-const GRANT_TYPES: Readonly<Record<string, string>> = {
+/** Names of the grants that the core answers; the others are answered without it. */
+const CORE_GRANT_TYPES: Readonly<Record<string, string>> = {
+  authorization_code: "authorization_code",
+  refresh_token: "refresh_token",
+  client_credentials: "client_credentials",
   ciba: "urn:openid:params:grant-type:ciba",
-  token_vault: TOKEN_VAULT_GRANT,
 };
 
 export function createClients(deps: {
@@ -128,7 +128,7 @@ function build(
 /** The client as the OAuth core wants it; `undefined` for a disabled one, which then does not exist. */
 export function toCoreMetadata(client: StoredClient): AdapterPayload | undefined {
   if (client.disabledAt !== undefined) return undefined;
-  const grantTypes = client.grantTypes.map((type) => GRANT_TYPES[type] ?? type);
+  const grantTypes = client.grantTypes.map((type) => CORE_GRANT_TYPES[type]).filter((type) => type !== undefined);
   return {
     client_id: client.id,
     client_name: client.name,

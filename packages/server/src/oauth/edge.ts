@@ -4,7 +4,7 @@ import { ApiError } from "../http/errors.ts";
 import { MAX_OAUTH_BODY_BYTES, readBody } from "../http/limits.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { BrowserSessions } from "../login/index.ts";
-import { type FormParams, parseForm, toFormText } from "./form.ts";
+import { type FormParams, mapParams, parseForm, toFormText } from "./form.ts";
 import { replayBody } from "./internals.ts";
 import type { OwnGrants } from "./own-grants.ts";
 import { toRequest } from "./request.ts";
@@ -43,8 +43,8 @@ export function createEdge(deps: {
       PATHS.some((known) => path === known || (known.endsWith("/") && path.startsWith(known))),
     async handle(request, response) {
       pinOrigin(request, issuer);
-      request.url = renameAudience(request.url ?? "/");
-      const { pathname } = new URL(request.url, issuer);
+      const { pathname } = new URL(request.url ?? "/", issuer);
+      if (pathname === "/authorize") request.url = mapQuery(request.url ?? "/");
       if (request.method === "POST") {
         const params = await readParams(request, response);
         if (!params) return;
@@ -66,14 +66,14 @@ function pinOrigin(request: IncomingMessage, issuer: URL): void {
   request.headers["x-forwarded-proto"] = issuer.protocol.slice(0, -1);
 }
 
-/** `audience` is what published SDKs send for RFC 8707's `resource`; when both come, `audience` wins. */
-function renameAudience(target: string): string {
-  if (!target.includes("audience=")) return target;
+/** A query that names a parameter twice is left as it is: the core refuses it. */
+function mapQuery(target: string): string {
   const url = new URL(target, "http://request.invalid");
-  const audience = url.searchParams.get("audience");
-  url.searchParams.delete("audience");
-  if (audience && audience !== "None") url.searchParams.set("resource", audience);
-  return url.pathname + url.search;
+  const entries = [...url.searchParams];
+  const names = new Set(entries.map(([name]) => name));
+  if (entries.length === 0 || names.size !== entries.length) return target;
+  const mapped = new URLSearchParams(mapParams(Object.fromEntries(entries)));
+  return `${url.pathname}?${mapped}`;
 }
 
 async function readParams(

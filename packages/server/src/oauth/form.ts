@@ -7,8 +7,8 @@ const JSON_TYPE = /^application\/json\s*(;|$)/i;
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 /**
- * Parses the body of an OAuth request: a form, or a JSON object as published SDKs send it. `audience` becomes
- * `resource`; empty values count as absent; a parameter that comes twice is refused.
+ * Parses the body of an OAuth request: a form, or a JSON object as published SDKs send it. A parameter that
+ * comes twice is refused.
  * @throws InvalidRequest
  * @see RFC 6749 section 3.2
  */
@@ -40,10 +40,22 @@ function normalize(entries: readonly [string, string][]): FormParams {
       throw new errors.InvalidRequest(`'${name.slice(0, 64)}' parameter must not be provided twice`);
     params[name] = value;
   }
-  const { audience, ...rest } = params;
+  return mapParams(params);
+}
+
+/** Carries the wish for offline access past the core, which drops the scope; nobody outside may set it. */
+export const OFFLINE_PARAM = "behalf_offline";
+
+/**
+ * `audience`, which published SDKs send, becomes RFC 8707's `resource`; when both come, `audience` wins.
+ * Empty values count as absent.
+ */
+export function mapParams(params: FormParams): FormParams {
+  const { audience, [OFFLINE_PARAM]: _forged, ...rest } = params;
   // Python clients send the text "None" for an audience that is not set.
   const named = audience && audience !== "None" ? { resource: audience } : {};
-  return Object.fromEntries(Object.entries({ ...rest, ...named }).filter(([, value]) => value !== ""));
+  const offline = rest["scope"]?.split(" ").includes("offline_access") ? { [OFFLINE_PARAM]: "1" } : {};
+  return Object.fromEntries(Object.entries({ ...rest, ...named, ...offline }).filter(([, value]) => value !== ""));
 }
 
 /** The parameters as the form that the core reads. */

@@ -11,6 +11,7 @@ import { cibaConfiguration } from "./ciba.ts";
 import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
+import { OFFLINE_PARAM } from "./form.ts";
 import { toRequest } from "./request.ts";
 import { audiencesOf, type Resources } from "./resources.ts";
 
@@ -98,6 +99,7 @@ function configuration(deps: ProviderDeps): Configuration {
     // Published SDKs read the profile from the ID token.
     conformIdTokenClaims: false,
     pkce: { required: () => true },
+    extraParams: { [OFFLINE_PARAM]: keepOfflineAccess },
     subjectTypes: ["public"],
     ttl: { ...TTL_SECONDS, AccessToken: accessTokenTtl, BackchannelAuthenticationRequest: requestedExpiry },
     interactions: {
@@ -148,6 +150,18 @@ function configuration(deps: ProviderDeps): Configuration {
       userinfo: { enabled: true },
     },
   };
+}
+
+/**
+ * OpenID Connect Core section 11 asks for `prompt=consent` beside `offline_access`, or "other conditions";
+ * published SDKs do not send it, and here the condition is the consent or policy of the client. The core drops
+ * the scope before it asks anybody, so the edge marks such a request and the scope comes back here.
+ */
+function keepOfflineAccess(ctx: KoaContextWithOIDC, marked: string | undefined): void {
+  const { params, client } = ctx.oidc;
+  if (!marked || !params || !client?.grantTypeAllowed("refresh_token")) return;
+  const scopes = new Set(String(params["scope"] ?? "").split(" ").filter(Boolean));
+  params["scope"] = [...scopes.add("offline_access")].join(" ");
 }
 
 /** The core holds each secret's keyed hash; what a client presents is hashed before it is compared. */
