@@ -212,7 +212,7 @@ describe("cross checks refuse", () => {
     refuses({ connections: [connection, connection] }, ['connections: "calendar" appears twice']);
   });
 
-  for (const own of ["me", "admin"])
+  for (const own of ["me", "admin", "fga", "approvals"])
     it(`an API with the audience of our own ${own} API`, () => {
       const audience = `http://localhost:4000/${own}/`;
       refuses({ apis: [{ ...api, audience }] }, [

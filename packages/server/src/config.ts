@@ -342,6 +342,8 @@ export function builtInApis(issuer: string): readonly { audience: string; scopes
       scopes: ["create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"],
     },
     { audience: `${issuer}admin/`, scopes: ["admin"] },
+    { audience: `${issuer}fga/`, scopes: [] },
+    { audience: `${issuer}approvals/`, scopes: [] },
   ];
 }
 

@@ -17,6 +17,7 @@ interface PendingEvent {
     readonly user_id: string | null;
     readonly client_id: string | null;
     readonly object_id: string | null;
+    readonly actor_id: string | null;
     readonly request_id: string | null;
     readonly details: NonNullable<AuditEvent["details"]>;
   };
@@ -38,6 +39,7 @@ export function createAppender(deps: { storage: Storage; clock: Clock }) {
   /** Refuses what cannot be stored here, so that it fails its own caller and not those who share the commit. */
   function pending(event: AuditEvent): PendingEvent {
     const occurredAt = clock.now();
+    const request = currentRequest();
     const fields = {
       time: new Date(occurredAt).toISOString(),
       action: event.action,
@@ -45,7 +47,8 @@ export function createAppender(deps: { storage: Storage; clock: Clock }) {
       user_id: event.userId ?? null,
       client_id: event.clientId ?? null,
       object_id: event.objectId ?? null,
-      request_id: currentRequest()?.requestId ?? null,
+      actor_id: request?.actorId ?? null,
+      request_id: request?.requestId ?? null,
       details: event.details ?? {},
     };
     canonicalJson(fields);

@@ -35,7 +35,7 @@ for (const engine of testEngines())
     const rows = () => db().selectFrom("audit_events").selectAll().orderBy("seq").execute();
 
     it("keeps what happened, when, by whom, in which request", async () => {
-      await withRequestContext({ requestId: "req_7", ip: undefined }, () =>
+      await withRequestContext({ requestId: "req_7", ip: undefined, actorId: "usr_root" }, () =>
         audit.append(
           event("acc_1", { details: { connection: "google", scopes: 2, fresh: true, error: null } }),
         ),
@@ -50,6 +50,7 @@ for (const engine of testEngines())
             user_id: "usr_anne",
             client_id: "assistant",
             object_id: "acc_1",
+            actor_id: "usr_root",
             request_id: "req_7",
             details: { connection: "google", scopes: 2, fresh: true, error: null },
           },

@@ -16,6 +16,8 @@ export interface AuditRecord {
   readonly user_id: string | null;
   readonly client_id: string | null;
   readonly object_id: string | null;
+  /** The administrator, service or command that acted; `null` when the user did. */
+  readonly actor_id: string | null;
   readonly request_id: string | null;
   readonly details: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -6,6 +6,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Address of the peer, as the socket says. */
   readonly ip: string | undefined;
+  /** Who acts when it is not the user an event is about: an administrator, a service, the command line. */
+  readonly actorId?: string | undefined;
 }
 
 const current = new AsyncLocalStorage<RequestContext>();

@@ -1,0 +1,54 @@
+import type { Hono } from "hono";
+import type { Audit } from "../audit/index.ts";
+import type { Config } from "../config.ts";
+import type { Keyring } from "../crypto/keyring.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Ids, RandomBytes } from "../lib/ids.ts";
+import type { Accounts, Users } from "../login/index.ts";
+import type { RequireToken } from "../oauth/index.ts";
+import type { Storage } from "../storage/index.ts";
+import { type AdminClients, createAdminClients, refuseClientsInBoth } from "./clients.ts";
+import { createPageTokens } from "./paging.ts";
+import { adminRoutes } from "./routes.ts";
+import { type AdminUsers, createAdminUsers } from "./users.ts";
+
+export type { AdminClients } from "./clients.ts";
+export type { AdminUsers } from "./users.ts";
+
+/** What administrators do: through the API, and through the command on the same machine. */
+export interface Admin {
+  readonly users: AdminUsers;
+  readonly clients: AdminClients;
+  /**
+   * Call before the server accepts requests.
+   * @throws ConfigError when a client id is in the file and in the database
+   */
+  refuseClientsInBoth(): Promise<void>;
+  /** `/admin/v1`; built once tokens can be verified. */
+  routes(deps: { requireToken: RequireToken }): Hono;
+}
+
+export function createAdmin(deps: {
+  storage: Storage;
+  audit: Audit;
+  clock: Clock;
+  ids: Ids;
+  random: RandomBytes;
+  keyring: Keyring;
+  config: Pick<Config, "issuer" | "clients" | "apis" | "connections">;
+  users: Users;
+  createUser: Accounts["create"];
+  /** Told after each change of a client, so that nothing cached outlives it. */
+  clientChanged: (id: string) => void;
+}): Admin {
+  const users = createAdminUsers(deps);
+  const clients = createAdminClients(deps);
+  const pageTokens = createPageTokens(deps.keyring.derive("admin-page-token"));
+  return {
+    users,
+    clients,
+    refuseClientsInBoth: () => refuseClientsInBoth(deps.storage, deps.config),
+    routes: ({ requireToken }) =>
+      adminRoutes({ ...deps, requireToken, adminUsers: users, adminClients: clients, pageTokens }),
+  };
+}
