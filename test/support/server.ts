@@ -26,7 +26,11 @@ export function testConfig(port: number): Record<string, unknown> {
       {
         audience: SHOP,
         name: "Shop",
-        scopes: { "orders:read": "See your orders", "orders:create": "Place orders", "settings:read": "See settings" },
+        scopes: {
+          "orders:read": "See your orders",
+          "orders:create": "Place orders",
+          "settings:read": "See settings",
+        },
         detailTypes: { purchase: { title: "Purchase" } },
         requireDetails: true,
       },

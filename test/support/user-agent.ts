@@ -6,7 +6,11 @@ export interface UserAgent {
   /** Opens an address and follows redirects until a page answers, or until `stopAt` matches an address. */
   open(address: string, options?: OpenOptions): Promise<Page>;
   /** Submits a form of `page`; `fields` override what the page filled in. */
-  submit(page: Page, fields: Readonly<Record<string, string>>, options?: OpenOptions & { form?: number }): Promise<Page>;
+  submit(
+    page: Page,
+    fields: Readonly<Record<string, string>>,
+    options?: OpenOptions & { form?: number },
+  ): Promise<Page>;
   /** A single request with this agent's cookies; no redirects are followed. */
   fetch(address: string, init?: RequestInit): Promise<Response>;
   /** Cookies for an address, as a header. */
@@ -81,7 +85,8 @@ export function createUserAgent(): UserAgent {
     let address = start;
     let request = init;
     for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
-      if (options.stopAt?.(address)) return { address, status: 0, text: "", headers: new Headers(), forms: [] };
+      if (options.stopAt?.(address))
+        return { address, status: 0, text: "", headers: new Headers(), forms: [] };
       const response = await fetchOnce(address, request);
       const location = response.headers.get("location");
       if (location && response.status >= 300 && response.status < 400) {
@@ -109,7 +114,8 @@ export function createUserAgent(): UserAgent {
       const headers = {
         "content-type": "application/x-www-form-urlencoded",
         origin: new URL(page.address).origin,
-        "sec-fetch-site": new URL(action).origin === new URL(page.address).origin ? "same-origin" : "cross-site",
+        "sec-fetch-site":
+          new URL(action).origin === new URL(page.address).origin ? "same-origin" : "cross-site",
       };
       return follow(action, { method: "POST", body: values.toString(), headers }, options);
     },
@@ -117,15 +123,17 @@ export function createUserAgent(): UserAgent {
 }
 
 function parseForms(page: string): Form[] {
-  return [...page.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/gi)].map(([, attributes = "", content = ""]) => ({
-    action: attribute(attributes, "action") ?? "",
-    method: (attribute(attributes, "method") ?? "get").toLowerCase(),
-    fields: Object.fromEntries(
-      [...content.matchAll(/<input\b([^>]*)>/gi)]
-        .map(([, input = ""]) => [attribute(input, "name"), attribute(input, "value") ?? ""] as const)
-        .filter((entry): entry is [string, string] => entry[0] !== undefined),
-    ),
-  }));
+  return [...page.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/gi)].map(
+    ([, attributes = "", content = ""]) => ({
+      action: attribute(attributes, "action") ?? "",
+      method: (attribute(attributes, "method") ?? "get").toLowerCase(),
+      fields: Object.fromEntries(
+        [...content.matchAll(/<input\b([^>]*)>/gi)]
+          .map(([, input = ""]) => [attribute(input, "name"), attribute(input, "value") ?? ""] as const)
+          .filter((entry): entry is [string, string] => entry[0] !== undefined),
+      ),
+    }),
+  );
 }
 
 function attribute(text: string, name: string): string | undefined {

@@ -1,5 +1,11 @@
 import type { AdapterPayload } from "oidc-provider";
-import { type ClientConfig, type ClientMetadata, type Config, clientMetadataSchema } from "../config.ts";
+import {
+  type ApiConfig,
+  type ClientConfig,
+  type ClientMetadata,
+  type Config,
+  clientMetadataSchema,
+} from "../config.ts";
 import { equalInConstantTime, keyedHash } from "../crypto/hash.ts";
 import type { Clock } from "../lib/clock.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
@@ -126,9 +132,11 @@ function build(
 }
 
 /** The client as the OAuth core wants it; `undefined` for a disabled one, which then does not exist. */
-export function toCoreMetadata(client: StoredClient): AdapterPayload | undefined {
+export function toCoreMetadata(client: StoredClient, apis: readonly ApiConfig[]): AdapterPayload | undefined {
   if (client.disabledAt !== undefined) return undefined;
-  const grantTypes = client.grantTypes.map((type) => CORE_GRANT_TYPES[type]).filter((type) => type !== undefined);
+  const grantTypes = client.grantTypes
+    .map((type) => CORE_GRANT_TYPES[type])
+    .filter((type) => type !== undefined);
   return {
     client_id: client.id,
     client_name: client.name,
@@ -140,6 +148,17 @@ export function toCoreMetadata(client: StoredClient): AdapterPayload | undefined
     grant_types: grantTypes,
     response_types: client.grantTypes.includes("authorization_code") ? ["code"] : [],
     id_token_signed_response_alg: client.idTokenAlgorithm,
-    ...(client.grantTypes.includes("ciba") ? { backchannel_token_delivery_mode: "poll" as const } : {}),
+    ...(client.grantTypes.includes("ciba")
+      ? {
+          backchannel_token_delivery_mode: "poll" as const,
+          authorization_details_types: detailTypesOf(client, apis),
+        }
+      : {}),
   };
+}
+
+/** Types of the APIs the client may use, and the general one for tool calls. */
+function detailTypesOf(client: StoredClient, apis: readonly ApiConfig[]): string[] {
+  const own = apis.filter((api) => api.audience in client.apis);
+  return ["tool_call", ...new Set(own.flatMap((api) => Object.keys(api.detailTypes)))];
 }

@@ -55,7 +55,9 @@ export function mapParams(params: FormParams): FormParams {
   // Python clients send the text "None" for an audience that is not set.
   const named = audience && audience !== "None" ? { resource: audience } : {};
   const offline = rest["scope"]?.split(" ").includes("offline_access") ? { [OFFLINE_PARAM]: "1" } : {};
-  return Object.fromEntries(Object.entries({ ...rest, ...named, ...offline }).filter(([, value]) => value !== ""));
+  return Object.fromEntries(
+    Object.entries({ ...rest, ...named, ...offline }).filter(([, value]) => value !== ""),
+  );
 }
 
 /** The parameters as the form that the core reads. */

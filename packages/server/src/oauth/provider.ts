@@ -9,9 +9,9 @@ import type { Storage } from "../storage/index.ts";
 import { createAdapter } from "./adapter.ts";
 import { cibaConfiguration } from "./ciba.ts";
 import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
+import { OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
-import { OFFLINE_PARAM } from "./form.ts";
 import { toRequest } from "./request.ts";
 import { audiencesOf, type Resources } from "./resources.ts";
 
@@ -77,7 +77,7 @@ function configuration(deps: ProviderDeps): Configuration {
       clock: deps.clock,
       findClient: async (id) => {
         const client = await clients.find(id);
-        return client && toCoreMetadata(client);
+        return client && toCoreMetadata(client, config.apis);
       },
     }),
     jwks: { keys: [...deps.privateJwks] as never[] },
@@ -160,7 +160,11 @@ function configuration(deps: ProviderDeps): Configuration {
 function keepOfflineAccess(ctx: KoaContextWithOIDC, marked: string | undefined): void {
   const { params, client } = ctx.oidc;
   if (!marked || !params || !client?.grantTypeAllowed("refresh_token")) return;
-  const scopes = new Set(String(params["scope"] ?? "").split(" ").filter(Boolean));
+  const scopes = new Set(
+    String(params["scope"] ?? "")
+      .split(" ")
+      .filter(Boolean),
+  );
   params["scope"] = [...scopes.add("offline_access")].join(" ");
 }
 
