@@ -47,7 +47,6 @@ interface Pending {
   approvalId: string;
   expiresAtMs: number;
   intervalSeconds: number;
-  nextPollAtMs: number;
   details: JsonObject[];
 }
 
@@ -124,6 +123,7 @@ async function runApproved<Args, Result>(
     if (state?.state === "refused") throw new BehalfError(state.code, state.message);
     if (state?.state === "approved") return execute(runtime, run, slot, state.credentials, details);
     if (!state) throw await ask(runtime, options, run, slot, details);
+    assertSame(state.details, details); // before the answer is fetched: it belongs to another action
     const credentials = await poll(runtime, run, slot, state);
     return execute(runtime, run, slot, credentials, details);
   });
@@ -167,7 +167,7 @@ async function ask<Args, Result>(
   });
   const pending = believeRequest(config.issuer, answer, details, config.clock.now());
   await slot.write(pending, pendingTtlSeconds(pending, config.clock.now()));
-  return pendingInterrupt(run, pending, config.clock.now());
+  return pendingInterrupt(run, pending);
 }
 
 function believeRequest(issuer: string, answer: JsonAnswer, details: JsonObject[], nowMs: number): Pending {
@@ -183,7 +183,6 @@ function believeRequest(issuer: string, answer: JsonAnswer, details: JsonObject[
     approvalId: text(answer.body, "approval_id") ?? publicId(authReqId),
     expiresAtMs: nowMs + lifetimeSeconds * 1000,
     intervalSeconds: quantity(answer.body, "interval") ?? DEFAULT_INTERVAL_SECONDS,
-    nextPollAtMs: nowMs,
     details,
   };
 }
@@ -198,15 +197,24 @@ function pendingTtlSeconds(pending: Pending, nowMs: number): number {
   return Math.max(1, (pending.expiresAtMs - nowMs) / 1000) + ANSWER_TTL_SECONDS;
 }
 
-function pendingInterrupt<Args, Result>(run: GuardedRun<Args, Result>, pending: Pending, nowMs: number) {
-  const waitSeconds = Math.ceil((pending.nextPollAtMs - nowMs) / 1000);
+function pendingInterrupt<Args, Result>(run: GuardedRun<Args, Result>, pending: Pending) {
   return run.interrupt("approval.pending", "Waiting for your approval of this action.", {
-    approval: {
-      id: pending.approvalId,
-      expiresAt: rfc3339(pending.expiresAtMs),
-      intervalSeconds: waitSeconds > 0 ? waitSeconds : pending.intervalSeconds,
-    },
+    approval: shownApproval(pending, pending.intervalSeconds),
   });
+}
+
+function tooFastInterrupt<Args, Result>(
+  run: GuardedRun<Args, Result>,
+  pending: Pending,
+  { retryAfterSeconds }: JsonAnswer,
+) {
+  const slower = retryAfterSeconds ?? pending.intervalSeconds + SLOW_DOWN_SECONDS;
+  const message = "Still waiting for your approval; it was looked for too often.";
+  return run.interrupt("approval.polled_too_fast", message, { approval: shownApproval(pending, slower) });
+}
+
+function shownApproval({ approvalId, expiresAtMs }: Pending, intervalSeconds: number) {
+  return { id: approvalId, expiresAt: rfc3339(expiresAtMs), intervalSeconds };
 }
 
 /** @see OpenID Connect CIBA Core 1.0 sections 10.1 and 11 */
@@ -216,9 +224,6 @@ async function poll<Args, Result>(
   slot: StateSlot<ApprovalState>,
   pending: Pending,
 ): Promise<AsyncAuthorizationCredentials> {
-  const now = config.clock.now();
-  // The server would count an early poll against the client; the user's answer is not lost by waiting.
-  if (pending.nextPollAtMs > now) throw pendingInterrupt(run, pending, now);
   const answer = await oauth.token({ grant_type: GRANT, auth_req_id: pending.authReqId });
   if (answer.status === 200) {
     const credentials = believeApproval(config.issuer, answer, pending, config.clock.now());
@@ -226,35 +231,12 @@ async function poll<Args, Result>(
     return credentials;
   }
   const refusal = pollRefusal(answer);
-  if (typeof refusal !== "string") {
-    if (isRefusal(refusal.code)) {
-      await slot.write(
-        { state: "refused", code: refusal.code, message: refusal.message },
-        ANSWER_TTL_SECONDS,
-      );
-    }
-    throw refusal;
+  if (refusal === "pending") throw pendingInterrupt(run, pending);
+  if (refusal === "slow_down") throw tooFastInterrupt(run, pending, answer);
+  if (isRefusal(refusal.code)) {
+    await slot.write({ state: "refused", code: refusal.code, message: refusal.message }, ANSWER_TTL_SECONDS);
   }
-  const waited = await waitLonger(slot, pending, refusal, answer, config.clock.now());
-  const interrupt = pendingInterrupt(run, waited, config.clock.now());
-  if (refusal === "pending") throw interrupt;
-  const { approval } = interrupt.data;
-  const message = "Still waiting for your approval; it was looked for too often.";
-  throw run.interrupt("approval.polled_too_fast", message, approval ? { approval } : {});
-}
-
-async function waitLonger(
-  slot: StateSlot<ApprovalState>,
-  pending: Pending,
-  why: "pending" | "slow_down",
-  answer: JsonAnswer,
-  nowMs: number,
-): Promise<Pending> {
-  const slower = Math.max(answer.retryAfterSeconds ?? 0, pending.intervalSeconds + SLOW_DOWN_SECONDS);
-  const intervalSeconds = why === "pending" ? pending.intervalSeconds : slower;
-  const waited = { ...pending, intervalSeconds, nextPollAtMs: nowMs + intervalSeconds * 1000 };
-  await slot.write(waited, pendingTtlSeconds(waited, nowMs));
-  return waited;
+  throw refusal;
 }
 
 function believeApproval(
@@ -284,11 +266,7 @@ async function execute<Args, Result>(
   credentials: AsyncAuthorizationCredentials,
   details: JsonObject[],
 ): Promise<Result> {
-  // What the user saw and what would run now must be one and the same (DESIGN section 8, "Approve").
-  if (!sameJson(credentials.authorizationDetails, details)) {
-    const message = "The call differs from what the user approved. It was not carried out.";
-    throw new BehalfError("approval.arguments_changed", message);
-  }
+  assertSame(credentials.authorizationDetails, details);
   if (Date.parse(credentials.expiresAt) <= config.clock.now()) {
     const message = "The approval was given, but its time was over before the action could be carried out.";
     throw new BehalfError("approval.expired", message);
@@ -300,6 +278,13 @@ async function execute<Args, Result>(
     if (spent) await slot.write(spent, ANSWER_TTL_SECONDS);
     throw error;
   }
+}
+
+/** What the user saw and what would run now must be one and the same (DESIGN section 8, "Approve"). */
+function assertSame(approved: readonly JsonObject[], now: readonly JsonObject[]): void {
+  if (sameJson(approved, now)) return;
+  const message = "The call differs from what the user was asked. It was not carried out.";
+  throw new BehalfError("approval.arguments_changed", message);
 }
 
 function isRefusal(code: string): boolean {

@@ -12,7 +12,7 @@ export interface FgaOptions {
   modelId?: string;
   /** A preshared key. Without it the client's own credentials are exchanged for a token. */
   presharedKey?: string;
-  /** The audience of that token. Default: `url`. */
+  /** The audience of that token. Default: the server's own for its engine, else `url`. */
   audience?: string;
 }
 
@@ -132,7 +132,7 @@ function resolveFga(fga: FgaOptions, issuer: string, environment: Environment): 
   const storeId = fga.storeId || environment["BEHALF_FGA_STORE_ID"];
   return {
     url,
-    audience: fga.audience ?? url,
+    audience: fga.audience ?? (url === issuer ? `${issuer}fga/` : url),
     ...(storeId ? { storeId } : {}),
     ...(fga.modelId ? { modelId: fga.modelId } : {}),
     ...(fga.presharedKey ? { presharedKey: fga.presharedKey } : {}),

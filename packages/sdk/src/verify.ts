@@ -205,6 +205,8 @@ function claimsOf(payload: JWTPayload): AccessTokenClaims {
   ) {
     throw invalid();
   }
+  // A token that is bound to a key proves nothing in the hands of a mere bearer (RFC 9449 section 7.2).
+  if (payload["cnf"] !== undefined) throw invalid();
   if (details !== undefined && !(Array.isArray(details) && details.every(isObject))) throw invalid();
   const scope = typeof payload["scope"] === "string" ? payload["scope"] : undefined;
   return {

@@ -1,5 +1,5 @@
 import { BehalfError } from "./errors.ts";
-import { isObject, type JsonAnswer, type JsonObject, text } from "./http.ts";
+import { isObject, type JsonAnswer, type JsonObject, quantity, text } from "./http.ts";
 import type { InterruptAccount, InterruptCode } from "./interrupt.ts";
 
 /** What an error of the vault exchange means: ask the user (`interrupt`), or tell whoever can repair it. */
@@ -43,7 +43,7 @@ export function vaultRefusal(answer: JsonAnswer): VaultRefusal {
     if (!code && text(answer.body, "error") === "invalid_grant") return { interrupt: "login.required" };
     return { error: oauthError(answer) };
   }
-  return { error: new BehalfError(code, known.message, answerOptions(answer, known.retryable)) };
+  return { error: new BehalfError(code, known.message, answerOptions(answer, known.retryable ?? false)) };
 }
 
 /** The accounts of a `vault.account_ambiguous` answer; entries that are not understood are left out. */
@@ -84,28 +84,37 @@ function approvalCode(error: string | undefined, code: string | undefined): stri
   return undefined;
 }
 
+/** A code of this server's own catalogue, such as `approval.too_many`. */
+const OWN_CODE = /^[a-z]{2,32}\.[a-z_]{2,64}$/;
+/** Of those, the ones that time alone repairs although the status says otherwise. */
+const REPAIRED_BY_TIME = ["approval.too_many", "approval.cooling_down"];
+
 /**
- * Any other refusal. The server's description is for developers and goes into the message; it never holds
- * a token or secret.
+ * Any other refusal, under the server's own code where it gives one. The server's description is for
+ * developers and goes into the message; it never holds a token or secret.
  */
 export function oauthError(answer: JsonAnswer): BehalfError {
   const { status, body } = answer;
   const error = text(body, "error") ?? "unknown";
+  const own = text(body, "code");
   const said = text(body, "error_description") ?? "no description";
+  if (own && OWN_CODE.test(own)) {
+    const retryable = status === 429 || status >= 500 || REPAIRED_BY_TIME.includes(own);
+    return new BehalfError(own, `The server refused: ${said}`, answerOptions(answer, retryable));
+  }
   if (status === 429) {
-    return new BehalfError("server.too_many_requests", "The server limits requests; try again later.", {
-      ...answerOptions(answer),
-      retryable: true,
-    });
+    const message = "The server limits requests; try again later.";
+    return new BehalfError("server.too_many_requests", message, answerOptions(answer, true));
   }
   if (status >= 500 || error === "temporarily_unavailable") {
     const message = `The server cannot answer now: ${error} (status ${status}).`;
-    return new BehalfError("server.unavailable", message, { ...answerOptions(answer), retryable: true });
+    return new BehalfError("server.unavailable", message, answerOptions(answer, true));
   }
-  return new BehalfError(`oauth.${error}`, `The server refused: ${error}: ${said}.`, answerOptions(answer));
+  return new BehalfError(`oauth.${error}`, `The server refused: ${error}: ${said}`, answerOptions(answer));
 }
 
 function answerOptions(answer: JsonAnswer, retryable = false) {
-  const { status, retryAfterSeconds } = answer;
+  const { status, body } = answer;
+  const retryAfterSeconds = answer.retryAfterSeconds ?? quantity(body, "retry_after_seconds");
   return { status, retryable, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
 }

@@ -54,7 +54,7 @@ export function createSession(options: SessionOptions): SessionApi {
         return await route(env, keys, request);
       } catch (error) {
         if (!BehalfError.is(error)) throw error;
-        return failure(error.retryable ? 503 : 400, "This did not work.", error.code);
+        return errorPage(error);
       }
     },
     async getSession(request) {
@@ -99,7 +99,17 @@ async function callback(env: SessionEnvironment, keys: IdTokenKeys, request: Req
     return failure(400, "The answer came from another server.", "session.issuer_mismatch", [found.clear]);
   }
   const { transaction, clear } = found;
-  return transaction.kind === "login"
-    ? completeLogin(env, keys, request, transaction, clear)
-    : completeConnect(env, request, transaction, clear);
+  try {
+    return transaction.kind === "login"
+      ? await completeLogin(env, keys, request, transaction, clear)
+      : await completeConnect(env, request, transaction, clear);
+  } catch (error) {
+    if (!BehalfError.is(error)) throw error;
+    // An answer counts once; only what time repairs may be tried again, by loading the page again.
+    return errorPage(error, error.retryable ? [] : [clear]);
+  }
+}
+
+function errorPage(error: BehalfError, cookies: readonly string[] = []): Response {
+  return failure(error.retryable ? 503 : 400, "This did not work.", error.code, cookies);
 }
