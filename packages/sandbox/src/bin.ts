@@ -20,8 +20,9 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     }
     const started = await (command.program === "provider" ? runProvider(command) : runShop(command));
-    process.stdout.write(`${json ? JSON.stringify({ ready: true, ...started.ready }) : started.sentence}\n`);
+    // Before the ready line: whoever reads it may stop the program at once.
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void started.close());
+    process.stdout.write(`${json ? JSON.stringify({ ready: true, ...started.ready }) : started.sentence}\n`);
   } catch (error) {
     fail(error, json);
   }

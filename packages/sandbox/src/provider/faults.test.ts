@@ -33,26 +33,32 @@ test("slow makes the caller wait", async (t) => {
   assert.ok(performance.now() - before >= 79);
 });
 
+/** Waits for something that another request brings about, at most five seconds. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500 && !isSo(); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(isSo());
+}
+
 test("slow goes on with the work when the caller has left", async (t) => {
   const { at, refresh_token, set } = await started(t);
-  set({ slow: { ms: 60, times: 1 } });
-  const form = new URLSearchParams({
-    grant_type: "refresh_token",
-    refresh_token,
-    client_id: "app",
-    client_secret: "app secret",
-  });
-  const left = fetch(`${at.url}/token`, { method: "POST", body: form, signal: AbortSignal.timeout(20) });
-  await assert.rejects(left, { name: "TimeoutError" });
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.equal(at.grants()[0]?.generation, 1);
+  set({ slow: { ms: 200, times: 1 } });
+  const caller = new AbortController();
+  const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token });
+  const headers = { authorization: `Basic ${btoa("app:app+secret")}` };
+  const left = fetch(`${at.url}/token`, { method: "POST", body, headers, signal: caller.signal });
+  await until(() => at.log().at(-1)?.outcome === "received");
+  caller.abort();
+  await assert.rejects(left, { name: "AbortError" });
+  assert.equal(at.grants()[0]?.generation, 0);
+  await until(() => at.grants()[0]?.generation === 1);
 });
 
 test("slow does not keep the provider from stopping", async (t) => {
   const { at, refresh_token, set } = await started(t);
   set({ slow: { ms: 60_000 } });
   const lost = assert.rejects(refresh(at, refresh_token));
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await until(() => at.log().at(-1)?.outcome === "received");
   const before = performance.now();
   await at.close();
   await lost;
@@ -260,6 +266,14 @@ test("of two faults the one higher in the list answers, and the other is not use
   set({ html: { times: 1 }, status429: { times: 1 } });
   assert.equal((await refresh(at, refresh_token)).status, 429);
   assert.equal(at.switches.get().html?.times, 1);
+});
+
+test("a change to the answer is not used up by a request that a fault answered", async (t) => {
+  const { at, refresh_token, set } = await started(t, "none");
+  set({ status500: { times: 1 }, commaScopes: { times: 1 } });
+  assert.equal((await refresh(at, refresh_token)).status, 500);
+  assert.match((await tokensOf(await refresh(at, refresh_token))).scope, /,/);
+  assert.doesNotMatch((await tokensOf(await refresh(at, refresh_token))).scope, /,/);
 });
 
 test("the log names the fault", async (t) => {

@@ -28,8 +28,10 @@ export function consentPage(view: ConsentView): Promise<Response> {
           (account) => html`<label class="account">
             <input type="radio" name="account" value="${account.id}" required
               ${account === view.selected ? raw("checked") : ""}>
-            <span class="who"><strong>${account.name}</strong><span>${account.email}</span></span>
-            <span class="tag">${account.label}</span>
+            <span class="who">
+              <span class="name"><strong>${account.name}</strong><span class="tag">${account.label}</span></span>
+              <span class="email">${account.email}</span>
+            </span>
           </label>`,
         )}
       </fieldset>

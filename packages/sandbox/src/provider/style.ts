@@ -25,8 +25,10 @@ legend { margin-bottom: 8px; }
 .account:has(:focus-visible), button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .account input { width: 18px; height: 18px; margin: 0; accent-color: var(--accent); }
 .who { flex: 1; min-width: 0; display: flex; flex-direction: column; line-height: 1.3; }
-.who span { color: var(--soft); font-size: 14px; overflow-wrap: anywhere; }
+.name { display: flex; justify-content: space-between; gap: 12px; align-items: baseline; }
+.email { color: var(--soft); font-size: 14px; overflow-wrap: anywhere; }
 .tag { font-size: 13px; color: var(--soft); }
+@media (max-width: 420px) { main { padding: 20px; } }
 ul { margin: 8px 0 0; padding: 0; list-style: none; }
 li { padding: 6px 0 6px 28px; position: relative; }
 li::before { content: ""; position: absolute; left: 6px; top: 12px; width: 6px; height: 11px;
