@@ -26,8 +26,8 @@ export async function signUp(issuer: string, email = `person-${++people}@example
 }
 
 /** A relying party of the test server. */
-export function relyingParty(issuer: string, id = "assistant", secret: string | undefined = TEST_SECRET) {
-  const auth = secret === undefined ? client.None() : client.ClientSecretPost(secret);
+export function relyingParty(issuer: string, id = "assistant", secret: string | null = TEST_SECRET) {
+  const auth = secret === null ? client.None() : client.ClientSecretPost(secret);
   return client.discovery(new URL(issuer), id, undefined, auth, { execute: [client.allowInsecureRequests] });
 }
 

@@ -5,7 +5,7 @@ import type { Config } from "./config.ts";
 import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
-import { createEgress } from "./http/egress.ts";
+import { createEgress, type Egress } from "./http/egress.ts";
 import { ApiError, httpError, problemResponse } from "./http/errors.ts";
 import { startHttpServer } from "./http/server.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
@@ -13,6 +13,7 @@ import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
 import { createLogin, type Login } from "./login/index.ts";
+import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
@@ -31,6 +32,7 @@ export interface Services {
   readonly log: Log;
   readonly audit: Audit;
   readonly outbox: Outbox;
+  readonly egress: Egress;
   readonly login: Login;
   readonly clients: ClientRegistry;
   close(): Promise<void>;
@@ -66,8 +68,17 @@ export async function openServices(config: Config, options: StartOptions = {}): 
   if (applied.length > 0) log.info("migrated", { steps: applied.join(" ") });
   const ids = createIds({ clock, random: randomBytes });
   const audit = createAudit({ storage, clock });
+  const egress = createEgress({ allow: config.egress.allow });
   const { issuer } = config;
-  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer, signUp: config.login.signUp });
+  const login = await createLogin({
+    storage,
+    audit,
+    clock,
+    ids,
+    keyring,
+    issuer,
+    signUp: config.login.signUp,
+  });
   return {
     config,
     storage,
@@ -79,7 +90,16 @@ export async function openServices(config: Config, options: StartOptions = {}): 
     audit,
     outbox: createOutbox({ storage, clock, ids }),
     login,
-    clients: createClients({ storage, config, secretKey: keyring.derive("client-secret"), clock }),
+    egress,
+    clients: createClients({
+      storage,
+      config,
+      clock,
+      secretKey: keyring.derive("client-secret"),
+      documents: config.registration.clientIdDocuments
+        ? createClientDocuments({ egress, clock, log })
+        : undefined,
+    }),
     close: () => storage.close(),
   };
 }
@@ -105,7 +125,10 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     ownGrants: () => [],
   });
   const app = composeApp(services, { approvals, oauth });
-  const server = await startHttpServer({ app, nodeHandlers: [oauth.handler], log, ids, clock }, config.listen);
+  const server = await startHttpServer(
+    { app, nodeHandlers: [oauth.handler], log, ids, clock },
+    config.listen,
+  );
   const background = startBackground(services, approvals);
   log.info("ready", { issuer: config.issuer, port: server.port });
   return {
@@ -171,4 +194,3 @@ function startBackground(services: Services, approvals: Approvals) {
     },
   };
 }
-

@@ -10,6 +10,7 @@ import { equalInConstantTime, keyedHash } from "../crypto/hash.ts";
 import type { Clock } from "../lib/clock.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
 import type { Storage } from "../storage/index.ts";
+import type { ClientDocuments } from "./client-documents.ts";
 import type { Client, Clients } from "./index.ts";
 import type { ClientWithApis } from "./resources.ts";
 import type { OAuthTables } from "./store.ts";
@@ -48,6 +49,8 @@ export function createClients(deps: {
   config: Pick<Config, "clients">;
   secretKey: Buffer;
   clock: Clock;
+  /** Finds clients by the address of their document; absent while that is switched off. */
+  documents?: ClientDocuments | undefined;
 }): ClientRegistry {
   const { storage, clock, secretKey } = deps;
   const configured = new Map(deps.config.clients.map((entry) => [entry.id, entry]));
@@ -65,7 +68,7 @@ export function createClients(deps: {
       return fromConfig(entry, secretKey, row?.disabled_at ?? undefined);
     }
     const row = await table().selectFrom("clients").selectAll().where("id", "=", id).executeTakeFirst();
-    return row && fromRow(row);
+    return row ? fromRow(row) : deps.documents?.find(id);
   }
 
   async function find(id: string): Promise<StoredClient | undefined> {

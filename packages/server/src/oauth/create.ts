@@ -6,6 +6,7 @@ import type { Keyring } from "../crypto/keyring.ts";
 import type { Sealer } from "../crypto/seal.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -19,6 +20,7 @@ import { createInteractions } from "./interactions.ts";
 import { loadSigningKeys } from "./keys.ts";
 import { createOwnGrants } from "./own-grants.ts";
 import { createProvider, type ProviderDeps } from "./provider.ts";
+import { createRegistration } from "./registration.ts";
 import { toRequest } from "./request.ts";
 import { createResources, type Resources } from "./resources.ts";
 import { createRotation } from "./rotation.ts";
@@ -44,6 +46,7 @@ export async function createOAuth(deps: {
   sealer: Sealer;
   keyring: Keyring;
   clock: Clock;
+  ids: Ids;
   log: Log;
   audit: Audit;
   clients: ClientRegistry;
@@ -98,7 +101,15 @@ export async function createOAuth(deps: {
   return {
     requireToken,
     resources,
-    handler: createEdge({ issuer: config.issuer, provider, sessions, ownGrants }),
+    handler: createEdge({
+      issuer: config.issuer,
+      provider,
+      sessions,
+      ownGrants,
+      registration: config.registration.dynamic
+        ? createRegistration({ storage, audit, clock, ids: deps.ids })
+        : undefined,
+    }),
     interactions: createInteractions({ provider, clients, resources }),
   };
 }

@@ -33,6 +33,8 @@ export function createEdge(deps: {
   provider: Provider;
   sessions: BrowserSessions;
   ownGrants: OwnGrants;
+  /** Answers `/oidc/register`; absent while registration is switched off. */
+  registration: { handle(request: IncomingMessage, response: ServerResponse): Promise<void> } | undefined;
 }): NodeHandler {
   const { provider, ownGrants } = deps;
   const issuer = new URL(deps.issuer);
@@ -45,6 +47,8 @@ export function createEdge(deps: {
       pinOrigin(request, issuer);
       const { pathname } = new URL(request.url ?? "/", issuer);
       if (pathname === "/authorize") request.url = mapQuery(request.url ?? "/");
+      if (pathname === "/oidc/register" && request.method === "POST" && deps.registration)
+        return deps.registration.handle(request, response);
       if (request.method === "POST") {
         const params = await readParams(request, response);
         if (!params) return;

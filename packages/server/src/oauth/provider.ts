@@ -88,6 +88,7 @@ function configuration(deps: ProviderDeps): Configuration {
       long: { signed: true, httpOnly: true, sameSite: "lax" },
       short: { signed: true, httpOnly: true, sameSite: "lax" },
     },
+    discovery: discoveryOf(config),
     clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
     responseTypes: ["code"],
     scopes: ["openid", "profile", "email", "offline_access"],
@@ -149,6 +150,15 @@ function configuration(deps: ProviderDeps): Configuration {
       rpInitiatedLogout: { enabled: true, logoutSource: logoutPage, postLogoutSuccessSource: loggedOutPage },
       userinfo: { enabled: true },
     },
+  };
+}
+
+/** What we do beside the core, told in its metadata; each only while it is switched on. */
+function discoveryOf(config: Config) {
+  const { dynamic, clientIdDocuments } = config.registration;
+  return {
+    ...(dynamic ? { registration_endpoint: `${config.issuer}oidc/register` } : {}),
+    ...(clientIdDocuments ? { client_id_metadata_document_supported: true } : {}),
   };
 }
 
