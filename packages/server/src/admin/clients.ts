@@ -187,19 +187,19 @@ export function createAdminClients(deps: {
 /** Whether anything changed: switching off what is off keeps the time it was switched off. */
 async function switchConfigured(tx: Tx, id: string, disabledAt: number | null): Promise<boolean> {
   const table = tx.db<AdminTables>();
-  const statement =
-    disabledAt === null
-      ? table.deleteFrom("client_switches").where("id", "=", id).where("disabled_at", "is not", null)
-      : table
-          .insertInto("client_switches")
-          .values({ id, disabled_at: disabledAt })
-          .onConflict((conflict) =>
-            conflict
-              .column("id")
-              .doUpdateSet({ disabled_at: disabledAt })
-              .where("client_switches.disabled_at", "is", null),
-          );
-  return (await statement.returning("id").execute()).length > 0;
+  const on = table.deleteFrom("client_switches").where("id", "=", id).where("disabled_at", "is not", null);
+  const off = table
+    .insertInto("client_switches")
+    .values({ id, disabled_at: disabledAt })
+    .onConflict((conflict) =>
+      conflict
+        .column("id")
+        .doUpdateSet({ disabled_at: disabledAt })
+        .where("client_switches.disabled_at", "is", null),
+    );
+  const changed =
+    disabledAt === null ? await on.returning("id").execute() : await off.returning("id").execute();
+  return changed.length > 0;
 }
 
 async function switchRow(tx: Tx, id: string, disabledAt: number | null): Promise<boolean> {
