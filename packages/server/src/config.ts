@@ -120,6 +120,8 @@ const schema = z.strictObject({
     })
     .prefault({}),
   storage: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, '"sqlite:<file>" or "postgres://…"'),
+  /** Folder for what is not in the database: tokens that were received and are not committed yet. */
+  dataDir: z.string().min(1).default("./data"),
   /** Root keys: base64, one a line, the first seals. */
   rootKey: secretSource,
   clients: z.array(client).default([]),
@@ -242,6 +244,7 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
   return {
     ...parsed,
     listen,
+    dataDir: resolve(sources.baseDir, parsed.dataDir),
     storage: resolveStorage(parsed.storage, sources.baseDir),
     clients,
     connections,

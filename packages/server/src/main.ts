@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { Hono } from "hono";
+import { type Admin, createAdmin } from "./admin/index.ts";
 import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
 import { type Audit, createAudit } from "./audit/index.ts";
 import type { Config } from "./config.ts";
@@ -20,6 +22,7 @@ import { createSubjectTokens } from "./oauth/tokens.ts";
 import { openStorage, type Storage } from "./storage/index.ts";
 import { migrate } from "./storage/migrate.ts";
 import { createOutbox, type Outbox } from "./storage/outbox.ts";
+import { createVault, type Vault } from "./vault/index.ts";
 
 /** Everything that works without HTTP: what the command line tool uses too. */
 export interface Services {
@@ -35,6 +38,7 @@ export interface Services {
   readonly egress: Egress;
   readonly login: Login;
   readonly clients: ClientRegistry;
+  readonly admin: Admin;
   close(): Promise<void>;
 }
 
@@ -79,6 +83,16 @@ export async function openServices(config: Config, options: StartOptions = {}): 
     issuer,
     signUp: config.login.signUp,
   });
+  const clients = createClients({
+    storage,
+    config,
+    clock,
+    secretKey: keyring.derive("client-secret"),
+    documents: config.registration.clientIdDocuments
+      ? createClientDocuments({ egress, clock, log })
+      : undefined,
+  });
+  const { accounts } = login;
   return {
     config,
     storage,
@@ -91,14 +105,18 @@ export async function openServices(config: Config, options: StartOptions = {}): 
     outbox: createOutbox({ storage, clock, ids }),
     login,
     egress,
-    clients: createClients({
+    clients,
+    admin: createAdmin({
       storage,
-      config,
+      audit,
       clock,
-      secretKey: keyring.derive("client-secret"),
-      documents: config.registration.clientIdDocuments
-        ? createClientDocuments({ egress, clock, log })
-        : undefined,
+      ids,
+      keyring,
+      config,
+      random: randomBytes,
+      users: accounts,
+      createUser: accounts.create,
+      clientChanged: clients.changed,
     }),
     close: () => storage.close(),
   };
@@ -110,26 +128,13 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const { log, clock, ids } = services;
   if (config.egress.allow.length > 0)
     log.warn("egress to private addresses is allowed", { addresses: config.egress.allow.join(" ") });
-  const approvals = createApprovals({
-    ...services,
-    users: services.login.accounts,
-    sessions: services.login.sessions,
-    apis: config.apis,
-  });
-  const oauth = await createOAuth({
-    ...services,
-    approvals,
-    approvalOAuthErrors,
-    users: services.login.accounts,
-    sessions: services.login.sessions,
-    ownGrants: () => [],
-  });
-  const app = composeApp(services, { approvals, oauth });
-  const server = await startHttpServer(
-    { app, nodeHandlers: [oauth.handler], log, ids, clock },
-    config.listen,
-  );
-  const background = startBackground(services, approvals);
+  await services.admin.refuseClientsInBoth();
+  const slices = await createSlices(services);
+  await slices.vault.start();
+  const app = composeApp(services, slices);
+  const nodeHandlers = [slices.oauth.handler];
+  const server = await startHttpServer({ app, nodeHandlers, log, ids, clock }, config.listen);
+  const background = startBackground(services, slices);
   log.info("ready", { issuer: config.issuer, port: server.port });
   return {
     url: config.issuer,
@@ -138,13 +143,40 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     async close() {
       await background.stop();
       await server.close();
+      await slices.vault.close();
       await services.close();
     },
   };
 }
 
+/** The parts that answer requests. */
+interface Slices {
+  readonly approvals: Approvals;
+  readonly oauth: OAuth;
+  readonly vault: Vault;
+}
+
+async function createSlices(services: Services): Promise<Slices> {
+  const { config, storage, clock } = services;
+  const { accounts: users, sessions } = services.login;
+  const approvals = createApprovals({ ...services, users, sessions, apis: config.apis });
+  const oauth = await createOAuth({ ...services, approvals, approvalOAuthErrors, users, sessions });
+  const vault = createVault({
+    ...services,
+    users,
+    sessions,
+    requireToken: oauth.requireToken,
+    issuer: config.issuer,
+    connections: config.connections,
+    subjectTokens: createSubjectTokens({ storage, clock }),
+    spoolDir: join(config.dataDir, "spool"),
+  });
+  oauth.addGrants([vault.grant]);
+  return { approvals, oauth, vault };
+}
+
 /** Every slice's routes on one application. */
-function composeApp(services: Services, slices: { approvals: Approvals; oauth: OAuth }): Hono {
+function composeApp(services: Services, slices: Slices): Hono {
   const app = new Hono();
   const { config, log } = services;
   app.onError((error, c) => {
@@ -158,6 +190,8 @@ function composeApp(services: Services, slices: { approvals: Approvals; oauth: O
   app.notFound((c) => problemResponse(c, httpError("request.not_found")));
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/", slices.approvals.routes);
+  app.route("/", slices.vault.routes);
+  app.route("/", services.admin.routes({ requireToken: slices.oauth.requireToken }));
   app.route(
     "/",
     services.login.routes({
@@ -179,12 +213,13 @@ function formTargets(config: Config): readonly string[] {
   return [...new Set(addresses.map((address) => new URL(address).origin))];
 }
 
-function startBackground(services: Services, approvals: Approvals) {
+function startBackground(services: Services, { approvals, vault }: Slices) {
   const { outbox, log } = services;
   let running: Promise<unknown> = Promise.resolve();
   const timer = setInterval(() => {
     running = running
       .then(() => outbox.deliver(approvals.outboxHandlers))
+      .then(() => vault.tick())
       .catch((error: Error) => log.error("background", { error: error.stack ?? error.message }));
   }, TICK_MS);
   return {

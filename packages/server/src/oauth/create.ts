@@ -32,6 +32,8 @@ export interface OAuth {
   readonly interactions: Interactions;
   readonly requireToken: RequireToken;
   readonly resources: Resources;
+  /** Adds grants of other slices, which need what this slice gives. */
+  addGrants(grants: readonly OwnGrant[]): void;
 }
 
 /** A session store that can also end the session of a request. */
@@ -54,8 +56,6 @@ export async function createOAuth(deps: {
   sessions: EndableSessions;
   approvals: Approvals;
   approvalOAuthErrors: ProviderDeps["approvalOAuthErrors"];
-  /** Grants of other slices, built when the token verifier exists. */
-  ownGrants: (requireToken: RequireToken) => readonly OwnGrant[];
 }): Promise<OAuth> {
   const { config, storage, clock, clients, users, sessions, approvals, audit } = deps;
   const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
@@ -97,10 +97,11 @@ export async function createOAuth(deps: {
     users,
     clock,
   });
-  const ownGrants = createOwnGrants({ clients, grants: deps.ownGrants(requireToken) });
+  const ownGrants = createOwnGrants({ clients });
   return {
     requireToken,
     resources,
+    addGrants: ownGrants.add,
     handler: createEdge({
       issuer: config.issuer,
       provider,

@@ -5,6 +5,7 @@ import type { GrantResponse, OwnGrant } from "./index.ts";
 
 /** Grants that are answered without the core. */
 export interface OwnGrants {
+  add(grants: readonly OwnGrant[]): void;
   handles(grantType: string | undefined): boolean;
   handle(request: IncomingMessage, response: ServerResponse, params: FormParams): Promise<void>;
 }
@@ -12,8 +13,8 @@ export interface OwnGrants {
 const HEADERS = { "content-type": "application/json", "cache-control": "no-store", pragma: "no-cache" };
 
 /** Authenticates the client, checks that it may use the grant, and hands over. */
-export function createOwnGrants(deps: { clients: ClientRegistry; grants: readonly OwnGrant[] }): OwnGrants {
-  const byType = new Map(deps.grants.map((grant) => [grant.grantType, grant]));
+export function createOwnGrants(deps: { clients: ClientRegistry }): OwnGrants {
+  const byType = new Map<string, OwnGrant>();
 
   async function answer(request: IncomingMessage, params: FormParams): Promise<GrantResponse> {
     const grant = byType.get(params["grant_type"] ?? "");
@@ -27,6 +28,9 @@ export function createOwnGrants(deps: { clients: ClientRegistry; grants: readonl
   }
 
   return {
+    add(grants) {
+      for (const grant of grants) byType.set(grant.grantType, grant);
+    },
     handles: (grantType) => grantType !== undefined && byType.has(grantType),
     async handle(request, response, params) {
       const { status, body, headers } = await answer(request, params);
