@@ -11,8 +11,8 @@ const ALLOWED = /^[\p{L}\p{M}\p{N} +\-_.,:#?'!、。・？！]+$/u;
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 /** More marks on one letter than any orthography has: they grow over the lines around. */
 const STACKED_MARKS = /\p{M}{4}/u;
-/** `evil.example`, in any script, also with the full-width stop that browsers read as a dot. */
-const HOST_NAME = /[\p{L}\p{N}][.．]\p{L}{2,}|[a-z0-9][。｡][a-z]{2,}|\bwww[.．。]/iu;
+/** `evil.example` in any script, or in ASCII with the ideographic stop that browsers read as a dot. */
+const HOST_NAME = /[\p{L}\p{N}]\.\p{L}{2,}|[a-z0-9]。[a-z]{2,}|\bwww[.。]/iu;
 const IP_ADDRESS = /\d+\.\d+\.\d+\.\d+/;
 const SCHEME = /\b(?:https?|ftp|file|data|javascript|mailto|tel|sms):/i;
 

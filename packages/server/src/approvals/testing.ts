@@ -1,31 +1,40 @@
 import { createAudit } from "../audit/index.ts";
 import type { ApiConfig } from "../config.ts";
+import { createKeyring } from "../crypto/keyring.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { httpError } from "../http/errors.ts";
 import { createIds } from "../lib/ids.ts";
 import { createLog } from "../lib/log.ts";
-import type { BrowserSession, BrowserSessions, User } from "../login/index.ts";
+import { createLogin } from "../login/index.ts";
 import type { Client } from "../oauth/index.ts";
 import { createOutbox } from "../storage/outbox.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
 import { type ApprovalDeps, type Approvals, createApprovals, type OpenRequest } from "./index.ts";
 import type { ApprovalTables } from "./store.ts";
 
-/** A whole slice on a real database, with a clock that stands still until it is moved. */
+/** A whole slice on a real database with real logins, and a clock that stands still until it is moved. */
 export interface Bench extends AsyncDisposable {
   readonly approvals: Approvals;
   readonly deps: ApprovalDeps;
   readonly clock: { now(): number; advance(ms: number): void };
-  /** Clients and users of this bench; change one to switch it off. */
+  /** The clients there are; replace or delete one to change it. */
   readonly clients: Map<string, Client>;
-  readonly users: Map<string, User>;
+  readonly anne: Person;
+  readonly ben: Person;
   /** Opens a request of `agent` to anne, valid for five minutes; returns what to poll and redeem it with. */
   open(over?: Partial<OpenRequest>): Promise<Opened>;
   /** Answers as anne, having seen what is stored. */
   answer(opened: Opened, decision: "approve" | "deny"): Promise<void>;
   /** Changes a stored row behind the slice's back. */
   tamper(id: string, change: Partial<ApprovalTables["approvals"]>): Promise<void>;
+  switchOff(person: Person): Promise<void>;
+  /** Audit actions of the slice, oldest first. */
   actions(): Promise<string[]>;
+}
+
+/** A user who is logged in, in one browser. */
+export interface Person {
+  readonly id: string;
+  readonly cookie: string;
 }
 
 export interface Opened {
@@ -34,6 +43,7 @@ export interface Opened {
   readonly key: { readonly authReqIdHash: string; readonly clientId: string };
 }
 
+export const ISSUER = "https://id.example/";
 export const SHOP = "https://shop.example/";
 
 export const shopApi: ApiConfig = {
@@ -48,26 +58,10 @@ export const shopApi: ApiConfig = {
 
 export const purchase = { type: "purchase", item: "Desk lamp", total: "49.90", currency: "EUR" };
 
-/** A session named by the cookie `session=<user>`; its forms carry `csrf-<user>`. */
-function testSessions(users: ReadonlyMap<string, User>, authenticatedAt: number): BrowserSessions {
-  return {
-    async current(request): Promise<BrowserSession | undefined> {
-      const user = users.get(/session=([^;]+)/.exec(request.headers.get("cookie") ?? "")?.[1] ?? "");
-      if (!user) return undefined;
-      const { id, email, name } = user;
-      return { id: `ses_${id}`, userId: id, email, name, authenticatedAt, csrf: `csrf-${id}` };
-    },
-    loginAddress: (returnTo) => `/login?return_to=${encodeURIComponent(returnTo)}`,
-    checkForm(_request, session, form) {
-      if (form.get("csrf") !== session.csrf) throw httpError("auth.insufficient_scope");
-    },
-  };
-}
-
-export function testClient(id: string, name = id): Client {
+export function testClient(id: string, over: Partial<Client> = {}): Client {
   return {
     id,
-    name,
+    name: id,
     source: "configuration",
     redirectUris: [],
     postLogoutRedirectUris: [],
@@ -76,18 +70,8 @@ export function testClient(id: string, name = id): Client {
     confidential: true,
     agent: { owner: "Example Ltd", purpose: "Buys what you ask for", connections: {} },
     disabledAt: undefined,
-  } as Client; // The slice reads these members alone; others may be added to the type.
-}
-
-export function testUser(id: string): User {
-  return {
-    id,
-    email: `${id}@example.com`,
-    name: id,
-    locale: undefined,
-    role: "user",
-    disabledAt: undefined,
-  } as User; // As above.
+    ...over,
+  };
 }
 
 export async function createBench(
@@ -104,10 +88,18 @@ export async function createBench(
   };
   const ids = createIds({ clock, random: randomBytes });
   const audit = createAudit({ storage, clock });
-  const clients = new Map(
-    [testClient("agent", "Shopping helper"), testClient("other")].map((c) => [c.id, c]),
-  );
-  const users = new Map([testUser("anne"), testUser("ben")].map((user) => [user.id, user]));
+  const keyring = createKeyring([randomBytes(32)]);
+  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: false });
+  const person = async (name: string): Promise<Person> => {
+    const user = await login.accounts.create({ email: `${name}@example.com`, name });
+    const cookie = await login.sessions.start(new Request(ISSUER), user);
+    return { id: user.id, cookie: cookie.split(";")[0] ?? "" };
+  };
+  const anne = await person("anne");
+  const ben = await person("ben");
+  const clients = new Map<string, Client>();
+  for (const client of [testClient("agent", { name: "Shopping helper" }), testClient("other")])
+    clients.set(client.id, client);
   const deps: ApprovalDeps = {
     storage,
     audit,
@@ -115,8 +107,8 @@ export async function createBench(
     ids,
     outbox: createOutbox({ storage, clock, ids }),
     clients: { find: async (id) => clients.get(id) },
-    users: { find: async (id) => users.get(id) },
-    sessions: testSessions(users, now),
+    users: login.accounts,
+    sessions: login.sessions,
     apis: [shopApi],
     log: createLog({ write: () => undefined, clock, level: "silent" }),
     ...over,
@@ -128,31 +120,50 @@ export async function createBench(
     deps,
     clock,
     clients,
-    users,
+    anne,
+    ben,
     async open(request = {}) {
       count += 1;
-      const authReqIdHash = request.authReqIdHash ?? `hash-${count}`;
-      const clientId = request.clientId ?? "agent";
-      const approval = await approvals.open({
-        userId: "anne",
+      const complete: OpenRequest = {
+        userId: anne.id,
+        clientId: "agent",
         audience: SHOP,
         scopes: ["openid", "orders:write"],
         bindingMessage: "Buy a lamp",
         details: [purchase],
         expiresAt: now + 300_000,
+        authReqIdHash: `hash-${count}`,
         ...request,
-        authReqIdHash,
-        clientId,
-      });
-      return { id: approval.id, digest: approval.digest, key: { authReqIdHash, clientId } };
+      };
+      const { id, digest } = await approvals.open(complete);
+      return { id, digest, key: { authReqIdHash: complete.authReqIdHash, clientId: complete.clientId } };
     },
     async answer({ id, digest }, decision) {
-      await approvals.decide({ approvalId: id, userId: "anne", decision, digest, authenticatedAt: now });
+      await approvals.decide({ approvalId: id, userId: anne.id, decision, digest, authenticatedAt: now });
     },
     async tamper(id, change) {
       await storage.db<ApprovalTables>().updateTable("approvals").set(change).where("id", "=", id).execute();
     },
-    actions: async () => (await audit.list({})).events.map((event) => event.action).reverse(),
+    async switchOff({ id }) {
+      const db = storage.db<{ users: { id: string; disabled_at: number } }>();
+      await db.updateTable("users").set({ disabled_at: now }).where("id", "=", id).execute();
+    },
+    async actions() {
+      const { events } = await audit.list({});
+      return events
+        .map(({ action }) => action)
+        .filter((action) => action.startsWith("approval."))
+        .reverse();
+    },
     [Symbol.asyncDispose]: () => storage.close(),
+  };
+}
+
+/** Numbers from 0 to 1 that are the same at each run. */
+export function repeatableRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
   };
 }
