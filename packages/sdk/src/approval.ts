@@ -230,7 +230,7 @@ async function poll<Args, Result>(
     await slot.write({ state: "approved", credentials }, ANSWER_TTL_SECONDS);
     return credentials;
   }
-  const refusal = pollRefusal(answer);
+  const refusal = pollRefusal(answer, "approval");
   if (refusal === "pending") throw pendingInterrupt(run, pending);
   if (refusal === "slow_down") throw tooFastInterrupt(run, pending, answer);
   if (isRefusal(refusal.code)) {

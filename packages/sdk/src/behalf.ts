@@ -1,6 +1,7 @@
 import { type AsyncAuthorizationOptions, withAsyncAuthorization } from "./approval.ts";
 import { type BehalfOptions, resolveConfig } from "./config.ts";
 import { type ConnectedAccounts, createConnectedAccounts } from "./connected-accounts.ts";
+import { type DeviceAuthorizationOptions, withDeviceAuthorization } from "./device.ts";
 import { createFgaClient, type FgaClient } from "./fga/client.ts";
 import { type FgaGuardOptions, withFga } from "./fga/guard.ts";
 import type { ProtectedTool, ToolFunction, ToolRun } from "./guard.ts";
@@ -19,6 +20,11 @@ export interface Behalf {
   /** Puts an approval around a tool: see `AsyncAuthorizationOptions`. */
   withAsyncAuthorization<Args, Result, Run extends ToolRun = ToolRun>(
     options: AsyncAuthorizationOptions<Args, Result>,
+    tool: ToolFunction<Args, Result, Run>,
+  ): ProtectedTool<Args, Result, Run>;
+  /** Puts a login on another device around a tool: see `DeviceAuthorizationOptions`. */
+  withDeviceAuthorization<Args, Result, Run extends ToolRun = ToolRun>(
+    options: DeviceAuthorizationOptions,
     tool: ToolFunction<Args, Result, Run>,
   ): ProtectedTool<Args, Result, Run>;
   /** Puts a relation check around a tool: see `FgaGuardOptions`. */
@@ -47,6 +53,7 @@ export function createBehalf(options: BehalfOptions): Behalf {
   return {
     withTokenVault: (toolOptions, tool) => withTokenVault(runtime, toolOptions, tool),
     withAsyncAuthorization: (toolOptions, tool) => withAsyncAuthorization(runtime, toolOptions, tool),
+    withDeviceAuthorization: (toolOptions, tool) => withDeviceAuthorization(runtime, toolOptions, tool),
     withFGA: (toolOptions, tool) => withFga(runtime, fga, toolOptions, tool),
     fga,
     connectedAccounts: createConnectedAccounts(runtime),

@@ -16,15 +16,15 @@ export interface BehalfErrorOptions {
  * What only the person can repair is an `Interrupt`.
  *
  * Families by the first part of `code`: `config` and `context` (the developer), `oauth` (this client's
- * registration), `vault`, `approval`, `fga`, `token` and `session` (the rule that refused), `call` (the
+ * registration), `vault`, `approval`, `device`, `fga`, `token` and `session` (the rule that refused), `call` (the
  * same tool call runs elsewhere or already ran), `network` and `server` (transport; nothing was decided).
  */
 export class BehalfError extends Error {
   override readonly name = "BehalfError";
   readonly code: string;
   readonly retryable: boolean;
-  readonly retryAfterSeconds?: number;
-  readonly status?: number;
+  declare readonly retryAfterSeconds?: number;
+  declare readonly status?: number;
   readonly [MARK] = true;
 
   constructor(code: string, message: string, options: BehalfErrorOptions = {}) {

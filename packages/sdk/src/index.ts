@@ -15,6 +15,7 @@ export {
   runWithContext,
   type TokenVaultCredentials,
 } from "./context.ts";
+export type { DeviceAuthorizationOptions } from "./device.ts";
 export { BehalfError, tokenRejected } from "./errors.ts";
 export type { FgaCallOptions, FgaClient, FgaConsistency, FgaQuery, Tuple, TupleKey } from "./fga/client.ts";
 export type { FgaGuardOptions } from "./fga/guard.ts";

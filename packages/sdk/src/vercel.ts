@@ -1,6 +1,7 @@
 import type { AsyncAuthorizationOptions } from "./approval.ts";
 import { type Behalf, createBehalf as createCore } from "./behalf.ts";
 import type { BehalfOptions } from "./config.ts";
+import type { DeviceAuthorizationOptions } from "./device.ts";
 import { BehalfError } from "./errors.ts";
 import type { FgaGuardOptions } from "./fga/guard.ts";
 import { type ProtectedTool, type ToolFunction, type ToolRun, toolNameOf } from "./guard.ts";
@@ -24,12 +25,13 @@ type OutputOf<T> = T extends { execute?: (...args: never[]) => infer Output }
   : never;
 
 /** The SDK for tools of the AI SDK (version 5 and later). */
-export interface VercelBehalf extends Omit<Behalf, "withTokenVault" | "withAsyncAuthorization" | "withFGA"> {
+export interface VercelBehalf extends Pick<Behalf, "fga" | "connectedAccounts" | "runtime"> {
   withTokenVault<T extends VercelTool>(options: TokenVaultOptions<InputOf<T>>, tool: T): T;
   withAsyncAuthorization<T extends VercelTool>(
     options: AsyncAuthorizationOptions<InputOf<T>, OutputOf<T>>,
     tool: T,
   ): T;
+  withDeviceAuthorization<T extends VercelTool>(options: DeviceAuthorizationOptions, tool: T): T;
   withFGA<T extends VercelTool>(options: FgaGuardOptions<InputOf<T>, OutputOf<T>>, tool: T): T;
   readonly resumeInterruptedToolCalls: ResumeInterruptedToolCalls;
 }
@@ -42,11 +44,15 @@ export interface VercelBehalf extends Omit<Behalf, "withTokenVault" | "withAsync
 export function createBehalf(options: BehalfOptions): VercelBehalf {
   const core = createCore(options);
   return {
-    ...core,
+    fga: core.fga,
+    connectedAccounts: core.connectedAccounts,
+    runtime: core.runtime,
     withTokenVault: (toolOptions, tool) =>
       protect(toolOptions, tool, (named, execute) => core.withTokenVault(named, execute)),
     withAsyncAuthorization: (toolOptions, tool) =>
       protect(toolOptions, tool, (named, execute) => core.withAsyncAuthorization(named, execute)),
+    withDeviceAuthorization: (toolOptions, tool) =>
+      protect(toolOptions, tool, (named, execute) => core.withDeviceAuthorization(named, execute)),
     withFGA: (toolOptions, tool) =>
       protect(toolOptions, tool, (named, execute) => core.withFGA(named, execute)),
     resumeInterruptedToolCalls: createResumer(core.runtime),

@@ -70,8 +70,8 @@ test("the accounts to choose from are read, and entries that name no account are
 });
 
 test("denied, expired, redeemed, unknown, pending and too fast are six different answers", () => {
-  assert.equal(pollRefusal(answer(400, "authorization_pending")), "pending");
-  assert.equal(pollRefusal(answer(400, "slow_down")), "slow_down");
+  assert.equal(pollRefusal(answer(400, "authorization_pending"), "approval"), "pending");
+  assert.equal(pollRefusal(answer(400, "slow_down"), "approval"), "slow_down");
   const cases: [JsonAnswer, string][] = [
     [answer(400, "access_denied", "approval.denied"), "approval.denied"],
     [answer(400, "access_denied", "approval.expired"), "approval.expired"],
@@ -84,7 +84,7 @@ test("denied, expired, redeemed, unknown, pending and too fast are six different
     [answer(503, "server_error"), "server.unavailable"],
   ];
   for (const [given, code] of cases) {
-    const refusal = pollRefusal(given);
+    const refusal = pollRefusal(given, "approval");
     assert.ok(typeof refusal !== "string", code);
     assert.equal(refusal.code, code);
   }
@@ -106,4 +106,19 @@ test("a code that is not of the catalogue's form is not taken over", () => {
   for (const code of ["nonsense", "A.B", "a.b\n", "a.b.c"]) {
     assert.equal(oauthError(answer(400, "invalid_request", code)).code, "oauth.invalid_request");
   }
+});
+
+test("a device code that is refused, too late or unknown has codes of its own", () => {
+  const cases: [JsonAnswer, string][] = [
+    [answer(400, "access_denied"), "device.denied"],
+    [answer(400, "expired_token"), "device.expired"],
+    [answer(400, "invalid_grant"), "device.unknown"],
+    [answer(400, "access_denied", "approval.expired"), "device.denied"],
+  ];
+  for (const [given, code] of cases) {
+    const refusal = pollRefusal(given, "device");
+    assert.ok(typeof refusal !== "string", code);
+    assert.equal(refusal.code, code);
+  }
+  assert.equal(pollRefusal(answer(400, "authorization_pending"), "device"), "pending");
 });

@@ -59,28 +59,32 @@ export function accountsOf(body: JsonObject): InterruptAccount[] {
 /** What a poll for an approval was told. */
 export type PollRefusal = "pending" | "slow_down" | BehalfError;
 
-const APPROVAL_ERRORS: Readonly<Record<string, string>> = {
+/** Final answers, by family; the words are for the model, which passes them on to the user. */
+const POLL_ERRORS: Readonly<Record<string, string>> = {
   "approval.denied": "The user refused this action. It was not carried out; do not ask again.",
   "approval.expired": "The user did not answer in time. The action was not carried out.",
   "approval.redeemed": "This approval was used already. The action is not carried out twice.",
   "approval.unknown": "The server does not know this approval request. The action was not carried out.",
+  "device.denied": "The user refused to log in on the other device.",
+  "device.expired": "The user did not enter the code in time.",
+  "device.unknown": "The server does not know this device code.",
 };
 
 /** @see OpenID Connect CIBA Core 1.0 section 11; RFC 8628 section 3.5 for device codes */
-export function pollRefusal(answer: JsonAnswer): PollRefusal {
+export function pollRefusal(answer: JsonAnswer, family: "approval" | "device"): PollRefusal {
   const error = text(answer.body, "error");
   if (error === "authorization_pending") return "pending";
   if (error === "slow_down") return "slow_down";
-  const code = approvalCode(error, text(answer.body, "code"));
-  const message = code && APPROVAL_ERRORS[code];
+  const code = pollCode(family, error, text(answer.body, "code"));
+  const message = code && POLL_ERRORS[code];
   return code && message ? new BehalfError(code, message, answerOptions(answer)) : oauthError(answer);
 }
 
-function approvalCode(error: string | undefined, code: string | undefined): string | undefined {
-  if (code && Object.hasOwn(APPROVAL_ERRORS, code)) return code;
-  if (error === "access_denied") return "approval.denied";
-  if (error === "expired_token") return "approval.expired";
-  if (error === "invalid_grant") return "approval.unknown";
+function pollCode(family: string, error: string | undefined, code: string | undefined): string | undefined {
+  if (code?.startsWith(`${family}.`) && Object.hasOwn(POLL_ERRORS, code)) return code;
+  if (error === "access_denied") return `${family}.denied`;
+  if (error === "expired_token") return `${family}.expired`;
+  if (error === "invalid_grant") return `${family}.unknown`;
   return undefined;
 }
 

@@ -24,6 +24,8 @@ export interface SessionOptions {
 /** The same, checked, with what every route needs. */
 export interface SessionEnvironment {
   behalf: SessionBehalf;
+  /** As configured, byte for byte: a registered address to come back to after a logout. */
+  appBaseUrl: string;
   appOrigin: string;
   redirectUri: string;
   scope: string;
@@ -49,6 +51,7 @@ export function createEnvironment(options: SessionOptions): SessionEnvironment {
   const { clock } = options.behalf.runtime.config;
   return {
     behalf: options.behalf,
+    appBaseUrl: options.appBaseUrl,
     appOrigin: origin,
     redirectUri: `${origin}/auth/callback`,
     scope: options.scope ?? DEFAULT_SCOPE,

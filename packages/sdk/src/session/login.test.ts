@@ -218,7 +218,7 @@ test("a logout ends the session here and its token, and goes on to the server", 
   assert.deepEqual(rest, {
     client_id: "agent",
     logout_hint: "sid-1",
-    post_logout_redirect_uri: "https://app.example/bye",
+    post_logout_redirect_uri: "https://app.example",
   });
   assert.equal(peer.to("/oauth/revoke")[0]?.form.get("token"), "rt-1");
   assert.equal(browser.cookies.has("__Host-behalf_session"), false);
@@ -234,12 +234,10 @@ test("a logout works while the server is down", async (t) => {
   assert.equal(await session.getSession(former), undefined);
 });
 
-test("a logout without a session goes to a page of the app", async (t) => {
+test("a logout without a session goes to the app", async (t) => {
   const { browser } = await setUpLogin(t);
-  assert.equal(
-    (await browser.open("/auth/logout?returnTo=/bye")).headers.get("location"),
-    "https://app.example/bye",
-  );
+  const response = await browser.open("/auth/logout?returnTo=//evil.example");
+  assert.equal(response.headers.get("location"), "https://app.example");
 });
 
 test("other addresses and methods are refused", async (t) => {

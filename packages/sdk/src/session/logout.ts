@@ -1,20 +1,19 @@
 import type { SessionEnvironment } from "./environment.ts";
 import { clearSessionCookie, openSession, type SessionRecord } from "./records.ts";
 import { redirect } from "./responses.ts";
-import { safeReturnTo } from "./return-to.ts";
 
 /**
- * `/auth/logout`: ends the session here, its refresh token, and the login at the server.
- * @see OpenID Connect RP-Initiated Logout 1.0 section 2
+ * `/auth/logout`: ends the session here, its refresh token, and the login at the server, which sends the
+ * browser back to `appBaseUrl`: the one address that has to be registered for that.
+ * @see OpenID Connect RP-Initiated Logout 1.0 sections 2 and 3
  */
 export async function logout(env: SessionEnvironment, request: Request): Promise<Response> {
   const session = await openSession(env, request);
-  const returnTo = safeReturnTo(new URL(request.url).searchParams.get("returnTo"), env.appOrigin);
   const cookies = [clearSessionCookie(env)];
   await session?.slot.remove(); // first: whatever the server does, this session is over
-  if (!session) return redirect(returnTo, cookies);
+  if (!session) return redirect(env.appBaseUrl, cookies);
   await revoke(env, session.record);
-  return redirect(await endSessionUrl(env, session.record, returnTo), cookies);
+  return redirect(await endSessionUrl(env, session.record), cookies);
 }
 
 /** RFC 7009. A server that cannot be reached must not keep anybody logged in. */
@@ -32,17 +31,16 @@ async function revoke({ behalf }: SessionEnvironment, { refreshToken }: SessionR
 }
 
 async function endSessionUrl(
-  { behalf }: SessionEnvironment,
+  { behalf, appBaseUrl }: SessionEnvironment,
   { idToken, serverSessionId }: SessionRecord,
-  returnTo: string,
 ): Promise<string> {
   const { oauth, config } = behalf.runtime;
   const metadata = await oauth.metadata().catch(() => undefined); // see `revoke`
-  if (!metadata?.endSessionEndpoint) return returnTo;
+  if (!metadata?.endSessionEndpoint) return appBaseUrl;
   const url = new URL(metadata.endSessionEndpoint);
   url.searchParams.set("client_id", config.clientId);
   url.searchParams.set("id_token_hint", idToken);
   if (serverSessionId) url.searchParams.set("logout_hint", serverSessionId);
-  url.searchParams.set("post_logout_redirect_uri", returnTo);
+  url.searchParams.set("post_logout_redirect_uri", appBaseUrl);
   return url.href;
 }
