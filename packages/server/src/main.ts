@@ -197,20 +197,18 @@ function composeApp(services: Services, slices: Slices): Hono {
     services.login.routes({
       interactions: slices.oauth.interactions,
       clients: services.clients,
-      formTargets: () => formTargets(config),
+      formTargets: providerOrigins(config),
     }),
   );
   app.get("/", (c) => c.redirect("/approvals"));
   return app;
 }
 
-/** Where a log-in may lead: back to an app, or on to a provider that is being connected. */
-function formTargets(config: Config): readonly string[] {
-  const addresses = [
-    ...config.clients.flatMap((client) => client.redirectUris),
-    ...config.connections.map((connection) => connection.authorizationEndpoint),
+/** Where a log-in may lead beside the app: on to a provider that is being connected. */
+function providerOrigins(config: Config): readonly string[] {
+  return [
+    ...new Set(config.connections.map(({ authorizationEndpoint }) => new URL(authorizationEndpoint).origin)),
   ];
-  return [...new Set(addresses.map((address) => new URL(address).origin))];
 }
 
 function startBackground(services: Services, { approvals, vault }: Slices) {

@@ -16,11 +16,7 @@ export interface Login {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
   /** The pages; built once the OAuth core exists, whose interactions they end. */
-  routes(deps: {
-    interactions: Interactions;
-    clients: Clients;
-    formTargets: (returnTo: string) => readonly string[];
-  }): Hono;
+  routes(deps: { interactions: Interactions; clients: Clients; formTargets: readonly string[] }): Hono;
 }
 
 export async function createLogin(deps: {

@@ -21,8 +21,8 @@ export interface LoginRouteDeps {
   readonly interactions: Interactions;
   readonly issuer: string;
   readonly signUp: boolean;
-  /** Origins that a log-in on the way to `returnTo` may lead to through redirects. */
-  readonly formTargets: (returnTo: string) => readonly string[];
+  /** Origins beside the app's that a log-in may lead to through redirects: providers that are being connected. */
+  readonly formTargets: readonly string[];
 }
 
 const MAX_FORM_BYTES = 16 * 1024;
@@ -93,11 +93,10 @@ export function safeReturnTo(value: string | null): string {
 
 async function emptyForm(deps: LoginRouteDeps, request: Request): Promise<LoginForm> {
   const { searchParams } = new URL(request.url);
-  const client = await deps.clients.find(searchParams.get("client_id") ?? "");
   return {
     returnTo: safeReturnTo(searchParams.get("return_to")),
     formToken: readCookie(request, FORM_COOKIE) ?? randomToken(),
-    app: client?.name,
+    client: await deps.clients.find(searchParams.get("client_id") ?? ""),
     email: searchParams.get("login_hint")?.slice(0, 254) ?? "",
     problem: undefined,
   };
@@ -116,7 +115,7 @@ async function readForm(
   const form = {
     returnTo: safeReturnTo(fields.get("return_to")),
     formToken: token,
-    app: undefined,
+    client: await deps.clients.find(fields.get("client_id") ?? ""),
     email: (fields.get("email") ?? "").slice(0, 254),
     problem: undefined,
   };
@@ -178,7 +177,7 @@ function page(
   const secure = deps.issuer.startsWith("https:") ? "; Secure" : "";
   return renderPage({
     ...options,
-    formTargets: deps.formTargets(form.returnTo),
+    formTargets: [...deps.formTargets, ...originsOf(form.client?.redirectUris ?? [])],
     headers: {
       "set-cookie": `${FORM_COOKIE}=${form.formToken}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600${secure}`,
       "content-language": language.tag,
@@ -188,8 +187,13 @@ function page(
 
 function addressOf(path: string, form: LoginForm): string {
   const email = form.email ? `&login_hint=${encodeURIComponent(form.email)}` : "";
-  return `${path}?return_to=${encodeURIComponent(form.returnTo)}${email}`;
+  const client = form.client ? `&client_id=${encodeURIComponent(form.client.id)}` : "";
+  return `${path}?return_to=${encodeURIComponent(form.returnTo)}${client}${email}`;
 }
+
+const originsOf = (addresses: readonly string[]) => [
+  ...new Set(addresses.map((address) => new URL(address).origin)),
+];
 
 function signUpProblem({ texts }: Language, code: string, password: string): string | undefined {
   if (code === "login.email_invalid") return texts.signUp.emailInvalid;

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Interaction } from "../oauth/index.ts";
+import type { Client, Interaction } from "../oauth/index.ts";
 import type { Language, Texts } from "../pages/languages/index.ts";
 import type { Html } from "../pages/layout.ts";
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from "./accounts.ts";
@@ -9,7 +9,7 @@ export interface LoginForm {
   readonly returnTo: string;
   readonly formToken: string;
   /** The app one is on the way to. */
-  readonly app: string | undefined;
+  readonly client: Client | undefined;
   readonly email: string;
   readonly problem: string | undefined;
 }
@@ -17,7 +17,7 @@ export interface LoginForm {
 export function loginView({ texts }: Language, form: LoginForm, signUpAddress: string | undefined): Html {
   const t = texts.login;
   return html`<h1>${t.title}</h1>
-${form.app ? html`<p class="soft">${t.toContinue(form.app)}</p>` : ""}
+${form.client ? html`<p class="soft">${t.toContinue(form.client.name)}</p>` : ""}
 ${alert(form.problem)}
 <form method="post" action="/login">
 ${hidden(form)}
@@ -36,7 +36,7 @@ export function signUpView(
 ): Html {
   const t = texts.signUp;
   return html`<h1>${t.title}</h1>
-${form.app ? html`<p class="soft">${texts.login.toContinue(form.app)}</p>` : ""}
+${form.client ? html`<p class="soft">${texts.login.toContinue(form.client.name)}</p>` : ""}
 ${alert(form.problem)}
 <form method="post" action="/signup">
 ${hidden(form)}
@@ -82,7 +82,8 @@ export function messageView(title: string, text: string): Html {
 
 function hidden(form: LoginForm): Html {
   return html`<input type="hidden" name="return_to" value="${form.returnTo}">
-<input type="hidden" name="form_token" value="${form.formToken}">`;
+<input type="hidden" name="form_token" value="${form.formToken}">
+<input type="hidden" name="client_id" value="${form.client?.id ?? ""}">`;
 }
 
 function emailField(texts: Texts, value: string): Html {
