@@ -78,7 +78,12 @@ for (const engine of testEngines())
       const opened = await bench.open();
       const other = await bench.open({ details: [] });
       for (const digest of ["", opened.digest.slice(0, 16), opened.digest.toUpperCase(), other.digest])
-        await assert.rejects(decide(bench, opened, { digest }), { code: "approval.changed", status: 409 });
+        for (const decision of ["approve", "deny"] as const)
+          await assert.rejects(decide(bench, opened, { digest, decision }), {
+            code: "approval.changed",
+            status: 409,
+          });
+      assert.ok(!(await bench.actions()).includes("approval.changed"), "the stored request is what it was");
       assert.equal(await stateOf(bench, opened), "pending");
     });
 

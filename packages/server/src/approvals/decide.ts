@@ -29,14 +29,13 @@ export function createDecisions(deps: ApprovalDeps): { decide: Decide } {
     const asked = fromRow(row);
     refuseSettled(asked, now);
     if (given.digest !== asked.digest) throw approvalError("approval.changed");
-    if (given.decision === "approve") await refuseForApproval(asked);
+    if (given.decision === "approve") await refuseForDeadAgent(asked.clientId);
     return record(given, asked, now);
   }
 
-  /** Saying no is always possible; saying yes only to what was asked, by an agent that still works. */
-  async function refuseForApproval(asked: StoredApproval): Promise<void> {
-    if (!asked.intact) return refuseChanged(asked);
-    const client = await clients.find(asked.clientId);
+  /** Saying no is always possible; saying yes only to an agent that still works. */
+  async function refuseForDeadAgent(clientId: string): Promise<void> {
+    const client = await clients.find(clientId);
     if (!client || client.disabledAt !== undefined) throw approvalError("approval.agent_disabled");
   }
 
