@@ -23,12 +23,13 @@ export const approvalErrors = {
   "approval.expiry_invalid": {
     status: 400,
     retryable: false,
-    message: "requested_expiry must be a whole number of seconds from 1 to 259200.",
+    message: "requested_expiry is out of range. Send a whole number of seconds from 1 to 259200.",
   },
   "approval.user_unavailable": {
     status: 400,
     retryable: false,
-    message: "The user cannot be asked: there is no such user, or the account is switched off.",
+    message:
+      "There is no such user, or the account is switched off. Name the user by the subject of their ID token.",
   },
   "approval.too_many": {
     status: 429,
@@ -66,7 +67,7 @@ export const approvalErrors = {
   "approval.agent_disabled": {
     status: 403,
     retryable: false,
-    message: "The agent that asked was switched off or removed. Its requests can only be denied.",
+    message: "The agent that asked was switched off or removed. Deny the request, or ask the administrator.",
   },
 } as const satisfies ErrorTable;
 
