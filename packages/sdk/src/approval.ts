@@ -118,9 +118,9 @@ async function runApproved<Args, Result>(
   run: GuardedRun<Args, Result>,
   slot: StateSlot<ApprovalState>,
 ): Promise<Result> {
-  const details = await detailsOf(options, run);
   return runOnce(slot, ANSWER_TTL_SECONDS, async (state) => {
     if (state?.state === "refused") throw new BehalfError(state.code, state.message);
+    const details = await detailsOf(options, run);
     if (state?.state === "approved") return execute(runtime, run, slot, state.credentials, details);
     if (!state) throw await ask(runtime, options, run, slot, details);
     assertSame(state.details, details); // before the answer is fetched: it belongs to another action
