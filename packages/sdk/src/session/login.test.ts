@@ -89,6 +89,17 @@ test("an answer that this browser did not ask for begins no session", async (t) 
   assert.equal(peer.to(TOKEN).length, 0);
 });
 
+test("the record of one login cannot be presented for another", async (t) => {
+  const { browser, peer } = await setUpLogin(t);
+  const callback = await browser.beginLogin();
+  await browser.beginLogin();
+  const names = [...browser.cookies.keys()];
+  const values = [...browser.cookies.values()].reverse();
+  for (const [i, name] of names.entries()) browser.cookies.set(name, values[i] ?? "");
+  assert.equal((await browser.open(callback)).status, 400);
+  assert.equal(peer.to(TOKEN).length, 0);
+});
+
 test("an answer counts once, whether it succeeded or not", async (t) => {
   const scene = await setUpLogin(t);
   const { browser, peer } = scene;
