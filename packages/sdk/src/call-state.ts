@@ -8,6 +8,11 @@ import { sleep } from "./time.ts";
 export interface StateSlot<T> {
   /** @throws BehalfError `store.unreadable` for a value that was changed or sealed with an unknown key */
   read(): Promise<T | undefined>;
+  /**
+   * As `read`, with a `replace` that writes only while this very value is still there: what was removed
+   * meanwhile stays removed.
+   */
+  readForUpdate(): Promise<Held<T> | undefined>;
   write(value: T, ttlSeconds: number): Promise<void>;
   remove(): Promise<void>;
   /**
@@ -16,6 +21,13 @@ export interface StateSlot<T> {
    * @throws BehalfError `call.in_progress` (retryable) when the holder is still busy after the wait
    */
   exclusively<R>(fn: () => Promise<R>): Promise<R>;
+}
+
+/** A value as it was read. */
+export interface Held<T> {
+  value: T;
+  /** Whether it was written. */
+  replace(next: T, ttlSeconds: number): Promise<boolean>;
 }
 
 /** How long a killed holder blocks others. */
@@ -39,16 +51,26 @@ export function stateSlot<T>(
   // Hashed: the store's keys then tell nobody which user talked about what.
   const key = `behalf:${kind}:${createHash("sha256").update(canonicalJson(parts)).digest("base64url")}`;
   const leaseKey = `${key}:lease`;
+  const sealed = (value: T) => sealer.seal(JSON.stringify(value), key);
+
+  async function readForUpdate(): Promise<Held<T> | undefined> {
+    const found = await store.get(key);
+    if (found === undefined) return undefined;
+    const text = sealer.open(found, key);
+    if (text === undefined) throw unreadable(kind);
+    return {
+      value: JSON.parse(text) as T, // sealed under this key by `write`, so it is what `write` was given
+      replace: (next, ttlSeconds) => store.put(key, sealed(next), { ttlSeconds, expect: found }),
+    };
+  }
+
   return {
+    readForUpdate,
     async read() {
-      const sealed = await store.get(key);
-      if (sealed === undefined) return undefined;
-      const text = sealer.open(sealed, key);
-      if (text === undefined) throw unreadable(kind);
-      return JSON.parse(text) as T; // sealed under this key by `write`, so it is what `write` was given
+      return (await readForUpdate())?.value;
     },
     async write(value, ttlSeconds) {
-      await store.put(key, sealer.seal(JSON.stringify(value), key), { ttlSeconds });
+      await store.put(key, sealed(value), { ttlSeconds });
     },
     async remove() {
       await store.delete(key);

@@ -1,4 +1,4 @@
-import { type StateSlot, stateSlot } from "../call-state.ts";
+import { type Held, type StateSlot, stateSlot } from "../call-state.ts";
 import { BehalfError } from "../errors.ts";
 import { badAnswer, type JsonAnswer, type JsonObject, quantity, text } from "../http.ts";
 import { oauthError } from "../wire-errors.ts";
@@ -46,8 +46,13 @@ export async function openSession(
   const id = payload?.["sid"];
   if (typeof id !== "string") return undefined;
   const slot = sessionSlot(env, id);
-  const record = await slot.read();
+  const record = await slot.read().catch(noneIfUnreadable);
   return record && record.expiresAtMs > now(env) ? { id, slot, record } : undefined;
+}
+
+/** Sealed with a key that is gone: to the user, a login that has ended. */
+function noneIfUnreadable(error: unknown): undefined {
+  if (!BehalfError.is(error, "store.unreadable")) throw error;
 }
 
 /** Stores a new session under a new id and returns the `Set-Cookie` value for it. */
@@ -90,12 +95,12 @@ export async function accessTokenOf(
 ): Promise<string> {
   if (!session) throw loginRequired();
   const key = wishKey(env, wish);
-  const held = validToken(env, session.record, key);
-  if (held) return held;
+  const known = validToken(env, session.record, key);
+  if (known) return known;
   return session.slot.exclusively(async () => {
-    const record = await session.slot.read(); // another request may have refreshed meanwhile
-    if (!record) throw loginRequired();
-    return validToken(env, record, key) ?? (await refresh(env, session.slot, record, wish, key));
+    const held = await session.slot.readForUpdate(); // another request may have refreshed meanwhile
+    if (!held) throw loginRequired();
+    return validToken(env, held.value, key) ?? (await refresh(env, held, wish, key));
   });
 }
 
@@ -112,8 +117,7 @@ function validToken(env: SessionEnvironment, record: SessionRecord, key: string)
 /** @see RFC 6749 section 6 */
 async function refresh(
   env: SessionEnvironment,
-  slot: StateSlot<SessionRecord>,
-  record: SessionRecord,
+  { value: record, replace }: Held<SessionRecord>,
   wish: TokenWish,
   key: string,
 ): Promise<string> {
@@ -124,23 +128,23 @@ async function refresh(
     audience: wish.audience ?? env.audience,
     scope: wish.scope,
   });
-  if (answer.status !== 200) throw await refreshRefused(env, slot, record, answer);
+  if (answer.status !== 200) throw await refreshRefused(env, { value: record, replace }, answer);
   const token = believeToken(env, answer);
   const refreshToken = text(answer.body, "refresh_token") ?? record.refreshToken;
   const accessTokens = { ...newestTokens(record.accessTokens), [key]: token };
-  await slot.write({ ...record, refreshToken, accessTokens }, remainingSeconds(env, record));
+  const kept = await replace({ ...record, refreshToken, accessTokens }, remainingSeconds(env, record));
+  if (!kept) throw loginRequired(); // logged out meanwhile; a write would bring the session back
   return token.accessToken;
 }
 
 async function refreshRefused(
   env: SessionEnvironment,
-  slot: StateSlot<SessionRecord>,
-  record: SessionRecord,
+  { value: record, replace }: Held<SessionRecord>,
   answer: JsonAnswer,
 ): Promise<BehalfError> {
   if (text(answer.body, "error") !== "invalid_grant") return oauthError(answer);
   const { refreshToken: _, ...rest } = record; // the server no longer honours it
-  await slot.write(rest, remainingSeconds(env, record));
+  await replace(rest, remainingSeconds(env, record));
   return loginRequired();
 }
 

@@ -1,5 +1,6 @@
 import type { TestContext } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import type { BehalfOptions } from "../config.ts";
 import {
   behalfOf,
   manualClock,
@@ -43,7 +44,11 @@ export function locationOf(response: Response): URL {
   return new URL(response.headers.get("location") ?? "about:blank");
 }
 
-export async function setUpLogin(t: TestContext, options: Partial<SessionOptions> = {}): Promise<LoginScene> {
+export async function setUpLogin(
+  t: TestContext,
+  options: Partial<SessionOptions> = {},
+  behalfOptions: Partial<BehalfOptions> = {},
+): Promise<LoginScene> {
   const clock = manualClock();
   const keys = await generateKeyPair("RS256", { extractable: true });
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: "key-1", alg: "RS256", use: "sig" };
@@ -57,7 +62,7 @@ export async function setUpLogin(t: TestContext, options: Partial<SessionOptions
       return typeof answer === "function" ? answer(request) : answer;
     },
   });
-  const behalf = behalfOf(peer, { clock });
+  const behalf = behalfOf(peer, { clock, ...behalfOptions });
   const session = createSession({ behalf, appBaseUrl: APP, secret: "s".repeat(40), ...options });
   let nonce = "";
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createMemoryStore } from "../store.ts";
 import type { PeerRequest } from "../testing.ts";
-import { TOKEN } from "../testing.ts";
+import { behalfOf, TOKEN } from "../testing.ts";
+import { createSession } from "./index.ts";
 import { setUpLogin } from "./testing.ts";
 
 const isRefresh = ({ form }: PeerRequest) => form.get("grant_type") === "refresh_token";
@@ -101,4 +103,45 @@ test("without a session there is no token", async (t) => {
   const { browser, session } = await setUpLogin(t);
   await assert.rejects(session.getAccessToken(browser.request("/")), { code: "session.login_required" });
   assert.equal(await session.getRefreshToken(browser.request("/")), undefined);
+});
+
+test("a logout while a token is fetched is not undone by it", async (t) => {
+  const { browser, session, answerRefresh } = await setUpLogin(t);
+  await browser.logIn();
+  const stolen = browser.request("/");
+  let fetching = () => {};
+  const begun = new Promise<void>((resolve) => {
+    fetching = resolve;
+  });
+  let answer = () => {};
+  answerRefresh(async () => {
+    fetching();
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    return { body: { access_token: "at-2", refresh_token: "rt-2", expires_in: 600 } };
+  });
+  const token = assert.rejects(session.getAccessToken(stolen, { audience: "https://shop.example" }), {
+    code: "session.login_required",
+  });
+  await begun;
+  await browser.open("/auth/logout");
+  answer();
+  await token;
+  assert.equal(await session.getSession(stolen), undefined);
+});
+
+test("a session sealed with a key that is gone is a login that has ended", async (t) => {
+  const store = createMemoryStore();
+  const first = await setUpLogin(t, {}, { store });
+  await first.browser.logIn();
+  const request = first.browser.request("/");
+  const rekeyed = behalfOf(first.peer, { store, clock: first.clock, storeKey: "k".repeat(40) });
+  const session = createSession({
+    behalf: rekeyed,
+    appBaseUrl: "https://app.example",
+    secret: "s".repeat(40),
+  });
+  assert.equal(await session.getSession(request), undefined);
+  assert.ok(await first.session.getSession(request));
 });
