@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { sql } from "kysely";
+import { migrate } from "../storage/migrate.ts";
+import { openEmptyPostgres, postgresUrl } from "../storage/testing.ts";
+import type { CommandWorld } from "./index.ts";
+import { type CommandFolder, openFolder } from "./testing.ts";
+
+type Finding = { check: string; state: string; detail: string; action?: string };
+
+describe("behalf doctor", () => {
+  let at: CommandFolder;
+  beforeEach(async () => {
+    at = openFolder();
+    assert.equal((await at.behalf("init --issuer http://localhost:1/")).code, 0);
+  });
+  afterEach(() => at.close());
+
+  const change = (from: string, to: string) => {
+    const path = at.path("behalf.yaml");
+    const text = readFileSync(path, "utf8");
+    assert.ok(text.includes(from), from);
+    writeFileSync(path, text.replace(from, to));
+  };
+  async function examine(world: Partial<CommandWorld> = {}) {
+    const { code, json } = await at.behalf("doctor --json", world);
+    const { findings } = json as { findings: Finding[] };
+    return { code, find: (check: string) => findings.find((finding) => finding.check === check), findings };
+  }
+
+  it("finds nothing to fail in what init wrote", async () => {
+    const { code, findings } = await examine();
+    assert.equal(code, 0);
+    assert.deepEqual(
+      findings.map(({ check, state }) => [check, state]),
+      [
+        ["configuration", "ok"],
+        ["root key", "ok"],
+        ["database", "ok"],
+        ["schema", "ok"],
+        ["keyring", "ok"],
+        ["clock", "ok"],
+        ["administrators", "ok"],
+        ["issuer", "warning"],
+        ["TLS", "ok"],
+        ["egress", "ok"],
+      ],
+    );
+  });
+
+  it("prints a line for each check and what to do about it", async () => {
+    const { out } = await at.behalf("doctor");
+    assert.match(out, /^ok {6}configuration: /m);
+    assert.match(out, /^warning issuer: .*\n {8}→ normal while the server is stopped/m);
+  });
+
+  it("names every problem of the configuration and goes no further", async () => {
+    change("issuer: ", "issue: ");
+    const { code, findings } = await examine();
+    assert.equal(code, 1);
+    assert.ok(findings.length >= 2 && findings.every((one) => one.check === "configuration"));
+    assert.ok(findings.every((one) => one.state === "failed" && one.action));
+  });
+
+  it("fails for a root key that others may read", { skip: process.platform === "win32" }, async () => {
+    chmodSync(at.path("root.key"), 0o640);
+    const { code, find } = await examine();
+    assert.equal(code, 1);
+    assert.match(find("root key")?.detail ?? "", /chmod 600/);
+    assert.equal(find("keyring"), undefined);
+  });
+
+  it("warns about a root key in the environment", async () => {
+    change("{ file: root.key }", "{ env: ROOT_KEY }");
+    const { code, find } = await examine({ env: { ROOT_KEY: readFileSync(at.path("root.key"), "utf8") } });
+    assert.equal(code, 0);
+    assert.equal(find("root key")?.state, "warning");
+  });
+
+  it("fails when the database was sealed with another root key", async () => {
+    await at.behalf("serve", { env: { BEHALF_PORT: "0" } });
+    assert.match((await examine()).find("keyring")?.detail ?? "", /opens what this database sealed/);
+    rmSync(at.path("root.key"));
+    await at.behalf("keys create --out root.key");
+    const { code, find } = await examine();
+    assert.equal(code, 1);
+    assert.match(find("keyring")?.detail ?? "", /needs root key [0-9a-f]{16}, which is not in the keyring/);
+    assert.match(find("keyring")?.action ?? "", /further line/);
+  });
+
+  it("fails when steps of the schema are pending", async () => {
+    change("sqlite:behalf.db", "sqlite:other.db");
+    const { code, find } = await examine();
+    assert.equal(code, 1);
+    assert.match(find("schema")?.detail ?? "", /pending: 0001-foundation/);
+    assert.match(find("schema")?.action ?? "", /behalf migrate/);
+  });
+
+  it("fails when the database does not answer", async () => {
+    change("sqlite:behalf.db", "postgres://nobody@127.0.0.1:1/none");
+    const { code, find } = await examine();
+    assert.equal(code, 1);
+    assert.equal(find("database")?.state, "failed");
+    assert.match(find("database")?.action ?? "", /that the database runs/);
+  });
+
+  it("fails when the clock is behind what the database saw", async () => {
+    const { code, find } = await examine({ clock: { now: () => Date.now() - 3_600_000 } });
+    assert.equal(code, 1);
+    assert.match(find("clock")?.detail ?? "", /is 36\d\d s before what the database already saw/);
+  });
+
+  it("fails when the clock is apart from the database's", async () => {
+    const { code, find } = await examine({ clock: { now: () => Date.now() + 60_000 } });
+    assert.equal(code, 1);
+    assert.match(find("clock")?.detail ?? "", /is (59|60) s apart from the database's clock/);
+  });
+
+  it("reads the clock of a PostgreSQL database", {
+    skip: postgresUrl() ? false : "BEHALF_TEST_POSTGRES is not set",
+  }, async () => {
+    const storage = await openEmptyPostgres(postgresUrl() ?? "");
+    await migrate(storage, { now: () => 0 });
+    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(storage.db());
+    await storage.close();
+    const address = new URL(postgresUrl() ?? "");
+    address.pathname = `/${rows[0]?.name}`;
+    change("sqlite:behalf.db", address.href);
+    assert.equal((await examine()).find("clock")?.state, "ok");
+    const late = await examine({ clock: { now: () => Date.now() + 60_000 } });
+    assert.equal(late.find("clock")?.state, "failed");
+  });
+
+  it("warns when nobody can administer", async () => {
+    change("sqlite:behalf.db", "sqlite:empty.db");
+    await at.behalf("migrate");
+    const { code, find } = await examine();
+    assert.equal(code, 0);
+    assert.equal(find("administrators")?.state, "warning");
+    assert.match(find("administrators")?.action ?? "", /behalf users create --role admin/);
+  });
+
+  it("says loudly which private addresses may be reached", async () => {
+    change("apis: []\n", 'apis: []\negress: { allow: ["localhost:4001"] }\n');
+    const { find } = await examine();
+    assert.deepEqual(
+      [find("egress")?.state, find("egress")?.detail],
+      ["warning", "may reach localhost:4001"],
+    );
+  });
+
+  it("warns when the issuer is https and nothing here ends TLS", async () => {
+    at.close();
+    at = openFolder();
+    await at.behalf("init --issuer https://id.example.invalid/");
+    const { find } = await examine({ fetch: async () => Response.error() });
+    assert.equal(find("TLS")?.state, "warning");
+    assert.match(find("TLS")?.action ?? "", /proxy/);
+  });
+
+  describe("asking the issuer", () => {
+    async function answering(body: (issuer: string) => unknown, status = 200): Promise<Finding | undefined> {
+      const server = createServer((request, response) => {
+        response.writeHead(status).end(JSON.stringify(body(`http://${request.headers.host}/`)));
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      // A server that listens on a port has an address with one.
+      const { port } = server.address() as AddressInfo;
+      change('"http://localhost:1/"', `"http://127.0.0.1:${port}/"`);
+      const { find } = await examine();
+      server.close();
+      return find("issuer");
+    }
+
+    it("is content when it answers as itself", async () => {
+      assert.equal((await answering((issuer) => ({ issuer })))?.state, "ok");
+    });
+
+    it("fails when it answers as another one, differing in one character", async () => {
+      const finding = await answering((issuer) => ({ issuer: issuer.slice(0, -1) }));
+      assert.equal(finding?.state, "failed");
+      assert.match(finding?.action ?? "", /set issuer to what users open/);
+    });
+
+    it("fails when a proxy answers something else", async () => {
+      const finding = await answering(() => ({ error: "not here" }), 404);
+      assert.equal(finding?.state, "failed");
+      assert.match(finding?.detail ?? "", /answers 404 for issuer null/);
+    });
+  });
+});
