@@ -3,7 +3,7 @@ import { canonicalJson, type Json } from "../lib/canonical-json.ts";
 import type { Language, Texts } from "../pages/languages/index.ts";
 import type { Html } from "../pages/layout.ts";
 import { type AuthorizationDetail, TOOL_CALL } from "./details.ts";
-import { visible, visibleShort } from "./visible.ts";
+import { breakable, visible, visibleShort } from "./visible.ts";
 
 /** One line of a detail: what it is called, and one or more values. */
 export interface Row {
@@ -18,7 +18,6 @@ export type DetailTitles = Readonly<Record<string, { readonly title: string }>>;
 const MAX_ROWS = 24;
 const MAX_VALUES = 12;
 const MAX_LABEL_CHARACTERS = 60;
-const MAX_UNBROKEN_CHARACTERS = 14;
 
 /** A detail as the person sees it: words and order are ours, the values the agent's, made visible. */
 export function renderDetail(detail: AuthorizationDetail, language: Language, titles: DetailTitles): Html {
@@ -142,17 +141,22 @@ function joinPath(path: string, label: string): string {
   return path === "" ? label : `${path} › ${label}`;
 }
 
-/** A definition list of rows; what is past the limits opens below it. */
+/**
+ * A list of rows; what is past the limits opens below it. Each name stands above its values: in two columns
+ * a long name of the agent's would squeeze the values until nobody can read them.
+ */
 export function factList(rows: readonly Row[], texts: Texts): Html {
-  const list = (some: readonly Row[]) =>
-    html`<dl class="facts">${some.map((row) => html`<dt>${breakable(row.label)}</dt><dd>${valueList(row.values, texts)}</dd>`)}</dl>`;
+  const line = ({ label, values }: Row) =>
+    html`<dt class="soft small">${breakable(shortLabel(label))}</dt><dd>${valueList(values, texts)}</dd>`;
+  const list = (some: readonly Row[]) => html`<dl>${some.map(line)}</dl>`;
   const rest = rows.slice(MAX_ROWS);
   return html`${list(rows.slice(0, MAX_ROWS))}${rest.length > 0 ? folded(list(rest), rest.length, texts) : ""}`;
 }
 
 function valueList(values: readonly Html[], texts: Texts): Html {
   const rest = values.slice(MAX_VALUES);
-  const lines = (some: readonly Html[]) => html`${some.map((value) => html`<div>${value}</div>`)}`;
+  const lines = (some: readonly Html[]) =>
+    html`${some.map((value) => html`<div><strong>${value}</strong></div>`)}`;
   return html`${lines(values.slice(0, MAX_VALUES))}${rest.length > 0 ? folded(lines(rest), rest.length, texts) : ""}`;
 }
 
@@ -160,14 +164,10 @@ function folded(content: Html, count: number, texts: Texts): Html {
   return html`<details><summary class="small">${texts.approvals.showMore(count)}</summary>${content}</details>`;
 }
 
-/** Names are letters, digits, _ . and - by validation; a long one must not push the values off the page. */
-function breakable(label: string): Html {
-  const short =
-    label.length <= MAX_LABEL_CHARACTERS
-      ? label
-      : `${label.slice(0, MAX_LABEL_CHARACTERS / 2)}…${label.slice(-MAX_LABEL_CHARACTERS / 2)}`;
-  const chunks = short.match(new RegExp(`.{1,${MAX_UNBROKEN_CHARACTERS}}`, "gu")) ?? [];
-  return html`${chunks.map((chunk, i) => html`${i > 0 ? html`<wbr>` : ""}${chunk}`)}`;
+/** Beginning and end of a name of up to 255 letters; the exact data has it whole. */
+function shortLabel(label: string): string {
+  if (label.length <= MAX_LABEL_CHARACTERS) return label;
+  return `${label.slice(0, MAX_LABEL_CHARACTERS / 2)}…${label.slice(-MAX_LABEL_CHARACTERS / 2)}`;
 }
 
 function isScalar(value: Json): boolean {

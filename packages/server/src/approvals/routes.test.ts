@@ -162,7 +162,10 @@ for (const engine of testEngines())
       bench.clients.set("agent", testClient("agent", { name: "Bank\u202e<b>\u200b" }));
       const page = await (await get(bench, pathOf(await bench.open()), bench.anne)).text();
       assert.match(page, /<title>Bank\[U\+202E\]&lt;b&gt;\[U\+200B\] asks/);
-      assert.match(page, /<h1><bdi>Bank<code>U\+202E<\/code>&lt;b&gt;<code>U\+200B<\/code><\/bdi> asks/);
+      assert.match(
+        page,
+        /<h1><bdi>Bank<wbr><mark>U\+202E<\/mark>&lt;b&gt;<wbr><mark>U\+200B<\/mark><\/bdi> asks/,
+      );
       const inbox = await (await get(bench, "/approvals", bench.anne)).text();
       assert.doesNotMatch(inbox + page, /[\u202e\u200b]|<b>/);
     });

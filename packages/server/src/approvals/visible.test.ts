@@ -51,7 +51,7 @@ describe("visible text", () => {
 
   it("marks a name so that text which spells the name looks different", () => {
     assert.equal(String(visible("U+202E")), "<bdi>U+202E</bdi>");
-    assert.equal(String(visible("\u202e")), "<bdi><code>U+202E</code></bdi>");
+    assert.equal(String(visible("\u202e")), "<bdi><mark>U+202E</mark></bdi>");
   });
 
   it("escapes markup", () => {
@@ -62,8 +62,8 @@ describe("visible text", () => {
   });
 
   it("breaks the line after a line feed, unless one line is asked for", () => {
-    assert.equal(String(visible("a\nb")), "<bdi>a<code>\\n</code><br>b</bdi>");
-    assert.equal(String(visible("a\nb", { oneLine: true })), "<bdi>a<code>\\n</code>b</bdi>");
+    assert.equal(String(visible("a\nb")), "<bdi>a<wbr><code>\\n</code><br>b</bdi>");
+    assert.equal(String(visible("a\nb", { oneLine: true })), "<bdi>a<wbr><code>\\n</code>b</bdi>");
   });
 });
 
@@ -111,7 +111,7 @@ describe("200 generated hostile strings", () => {
     for (const text of strings)
       for (const rendered of [visible(text), visibleShort(text, en)]) {
         const tags = String(rendered).match(/<[^>]*>/g) ?? [];
-        const ours = /^<\/?(bdi|code|br|details|summary|span)( class="(soft|small)")?>$/;
+        const ours = /^<\/?(bdi|code|br|mark|details|summary|span|wbr)( class="(soft|small)")?>$/;
         assert.deepEqual(
           tags.filter((tag) => !ours.test(tag)),
           [],
@@ -125,9 +125,25 @@ describe("200 generated hostile strings", () => {
       const [above = ""] = String(visibleShort(text, en)).split("<details>");
       assert.ok((above.match(/<br>/g) ?? []).length <= 8, JSON.stringify(text));
       const shown = original(visiblePieces(text)).length;
-      const plain = above.replace(/<code>[^<]*<\/code>/g, "").replace(/<[^>]*>|&\w+;|&#\d+;/g, "");
+      const plain = above.replace(/<(code|mark)>[^<]*<\/\1>/g, "").replace(/<[^>]*>|&\w+;|&#\d+;/g, "");
       assert.ok([...plain].length <= 260, `${[...plain].length} of ${shown}`);
     }
+  });
+});
+
+describe("text without a place to break", () => {
+  for (const [text, shown] of [
+    ["x".repeat(19), "x".repeat(19)],
+    ["x".repeat(45), `${"x".repeat(20)}<wbr>${"x".repeat(20)}<wbr>${"x".repeat(5)}`],
+    [`${"e\u0301".repeat(21)}`, `${"e\u0301".repeat(20)}<wbr>e\u0301`],
+    ["あ".repeat(45), "あ".repeat(45)],
+  ] as const)
+    it(`is given one (${[...text].length} of ${text.slice(0, 2)})`, () => {
+      assert.equal(String(visible(text)), `<bdi>${shown}</bdi>`);
+    });
+
+  it("is given one between the names of hidden characters", () => {
+    assert.equal(String(visible("\u200b\u200c")), "<bdi><mark>U+200B</mark><wbr><mark>U+200C</mark></bdi>");
   });
 });
 
@@ -141,7 +157,7 @@ describe("long text", () => {
     const [above = "", below = ""] = String(visibleShort(text, en)).split("<details>");
     assert.match(above, /send 9,000 EUR to somebody else/);
     assert.match(below, /Show all 1036 characters/);
-    assert.ok(below.includes(text));
+    assert.ok(below.replaceAll("<wbr>", "").includes(text));
   });
 
   it("is folded when it has more than six lines", () => {

@@ -77,15 +77,35 @@ export function visibleText(text: string): string {
 }
 
 /**
- * Hostile text as HTML: names in `<code>`, so that text which merely spells a name looks different, and the
- * whole isolated, so that right-to-left letters do not move what stands beside them.
+ * Hostile text as HTML: names highlighted, so that text which merely spells a name looks different (line ends
+ * and tabs, which are common, in plain type), and the whole isolated, so that right-to-left letters do not move what stands beside them. Text without a place to
+ * break gets one, so that it never pushes anything off the page.
  */
 export function visible(text: string, options: { oneLine?: boolean } = {}): Html {
-  const parts = visiblePieces(text).map((piece) => {
-    if ("text" in piece) return html`${piece.text}`;
-    return html`<code>${piece.escape}</code>${piece.breaksLine && !options.oneLine ? html`<br>` : ""}`;
+  const parts = visiblePieces(text).map((piece, i) => {
+    if ("text" in piece) return breakable(piece.text);
+    const lineBreak = piece.breaksLine && !options.oneLine ? html`<br>` : "";
+    return html`${i > 0 ? html`<wbr>` : ""}${nameTag(piece.escape)}${lineBreak}`;
   });
   return html`<bdi>${parts}</bdi>`;
+}
+
+function nameTag(name: string): Html {
+  return name.startsWith("\\") ? html`<code>${name}</code>` : html`<mark>${name}</mark>`;
+}
+
+/** Longest run of letters that fits a narrow phone in the largest heading. */
+const MAX_UNBROKEN = 20;
+/** Han and kana break anywhere by themselves. */
+const UNBROKEN = new RegExp(`([^\\s\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}]{${MAX_UNBROKEN},})`, "u");
+/** A letter stays with its marks. */
+const CHUNK = new RegExp(`(?:\\P{M}\\p{M}*){1,${MAX_UNBROKEN}}|\\p{M}+`, "gu");
+
+/** Text of visible characters with places to break. */
+export function breakable(text: string): Html {
+  const chunks = text.split(UNBROKEN).flatMap((run, i) => (i % 2 === 0 ? [run] : (run.match(CHUNK) ?? [])));
+  const parts = chunks.filter((chunk) => chunk !== "");
+  return html`${parts.map((chunk, i) => html`${i > 0 ? html`<wbr>` : ""}${chunk}`)}`;
 }
 
 /** Longest text shown whole. */
