@@ -61,16 +61,25 @@ export function createAppender(deps: { storage: Storage; clock: Clock }) {
     return { occurredAt, fields };
   }
 
-  /** While one commit runs, the next callers gather; they share the commit after it. */
+  /**
+   * Requests that came in together share a commit. On SQLite a request runs to its end without yielding, so
+   * others are only seen after a turn of the event loop; the commit waits for that.
+   */
   async function drain(): Promise<void> {
     if (writing) return;
     writing = true;
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, MAX_BATCH);
+      await new Promise((resolve) => setImmediate(resolve));
+      let batch: Waiting[] = [];
       try {
-        await storage.transaction((tx) => write(tx, batch));
+        await storage.transaction((tx) => {
+          batch = waiting.splice(0, MAX_BATCH);
+          return write(tx, batch);
+        });
         for (const one of batch) one.resolve();
       } catch (error) {
+        // Without a connection nobody was taken out yet, and nobody's event is written.
+        if (batch.length === 0) batch = waiting.splice(0);
         for (const one of batch) one.reject(error);
       }
     }

@@ -1,0 +1,76 @@
+import { Agent, request } from "node:http";
+
+/** One request of a load. */
+export interface LoadRequest {
+  readonly url: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** What a load found. Latencies in milliseconds. */
+export interface LoadResult {
+  readonly perSecond: number;
+  readonly requests: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+}
+
+/**
+ * Closed loop: `connections` callers, each sending its next request when the answer to the last one has come.
+ * Warms up first; the warm-up is not counted.
+ */
+export async function closedLoop(
+  next: (i: number) => LoadRequest,
+  options: { connections: number; seconds: number; warmUpSeconds?: number },
+): Promise<LoadResult> {
+  const agent = new Agent({ keepAlive: true, maxSockets: options.connections });
+  const latencies: number[] = [];
+  let failed = 0;
+  let count = 0;
+  const startAt = performance.now() + (options.warmUpSeconds ?? 2) * 1_000;
+  const endAt = startAt + options.seconds * 1_000;
+  const caller = async () => {
+    while (performance.now() < endAt) {
+      const before = performance.now();
+      const status = await send(agent, next(count++));
+      const after = performance.now();
+      if (before < startAt || after > endAt) continue;
+      latencies.push(after - before);
+      if (status !== 200) failed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: options.connections }, caller));
+  agent.destroy();
+  latencies.sort((a, b) => a - b);
+  const at = (share: number) =>
+    Math.round((latencies[Math.floor(latencies.length * share)] ?? 0) * 100) / 100;
+  return {
+    perSecond: Math.round(latencies.length / options.seconds),
+    requests: latencies.length,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    failed,
+  };
+}
+
+function send(agent: Agent, load: LoadRequest): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      load.url,
+      {
+        agent,
+        method: load.method ?? "POST",
+        headers: { ...load.headers, "content-length": Buffer.byteLength(load.body ?? "") },
+      },
+      (incoming) => {
+        incoming.resume();
+        incoming.once("end", () => resolve(incoming.statusCode ?? 0));
+        incoming.once("error", reject);
+      },
+    );
+    outgoing.once("error", reject);
+    outgoing.end(load.body);
+  });
+}
