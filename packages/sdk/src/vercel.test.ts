@@ -433,6 +433,21 @@ test("a tool that fails when it is resumed fails for good, and the model is told
   assert.equal(runs, 1);
 });
 
+test("a server that is down when a call is resumed leaves it interrupted, and says why", async (t) => {
+  const scene = await setUp(t);
+  const model = modelThatCalls(["call-1", "buy", { item: "kettle" }]);
+  const interrupted = await chat(scene, model, [userSays]);
+  const { peer, behalf, tools } = scene;
+  peer.answer(TOKEN, { status: 503, body: { error: "server_error" } });
+  const down = await behalf.resumeInterruptedToolCalls({ messages: interrupted, tools, context: anne });
+  assert.equal(down.interrupts[0]?.code, "approval.pending");
+  assert.match(down.interrupts[0]?.message ?? "", /cannot answer now/);
+  const asked = JSON.parse(peer.to(BACKCHANNEL)[0]?.form.get("authorization_details") ?? "");
+  peer.answer(TOKEN, { body: { access_token: "approved", expires_in: 300, authorization_details: asked } });
+  assert.deepEqual(outputs(await chat(scene, model, down.messages)), [{ item: "kettle", token: "approved" }]);
+  assert.equal(peer.to(BACKCHANNEL).length, 1);
+});
+
 test("once the user has said something else, what was interrupted before is not resumed", async (t) => {
   const scene = await setUp(t);
   const interrupted = await chat(scene, modelThatCalls(["call-1", "buy", { item: "kettle" }]), [userSays]);

@@ -53,13 +53,17 @@ test("an interrupt of the vault leads to the page that connects what is missing"
   assert.match(repairPath(interrupt, { returnTo: "/", loginHint: "w1" }) ?? "", /login_hint=w1/);
 });
 
-test("a user who must log in is led to the login, one who is asked elsewhere nowhere", () => {
+test("a user who must log in is led to the login, one who is asked elsewhere or has to choose nowhere", () => {
   const { connection: _, ...rest } = interrupt;
   assert.equal(
     repairPath({ ...rest, code: "login.required" }, { returnTo: "/chat" }),
     "/auth/login?returnTo=%2Fchat",
   );
   assert.equal(repairPath({ ...rest, code: "approval.pending" }, { returnTo: "/chat" }), undefined);
+  assert.equal(
+    repairPath({ ...interrupt, code: "vault.account_ambiguous" }, { returnTo: "/chat" }),
+    undefined,
+  );
 });
 
 test("nothing that a browser lacks is imported, here or by what is imported here", async () => {

@@ -1,4 +1,4 @@
-import { type InterruptData, interruptFromError } from "../interrupt.ts";
+import { type InterruptCode, type InterruptData, interruptFromError } from "../interrupt.ts";
 
 export {
   INTERRUPT_NAME,
@@ -58,18 +58,25 @@ function toolNameOfPart(part: { type: string }): string | undefined {
   return part.type.startsWith(STATIC_TOOL_PREFIX) ? part.type.slice(STATIC_TOOL_PREFIX.length) : undefined;
 }
 
+/** What connecting an account repairs. Choosing one of several does not need it. */
+const CONNECT_CODES: readonly string[] = [
+  "vault.not_connected",
+  "vault.scope_missing",
+  "vault.account_broken",
+] satisfies InterruptCode[];
+
 /**
- * Where to send the browser so that the user can repair a `vault.*` or `login.required` interrupt, as a
- * path of the app's session routes. Undefined when nothing has to be opened.
+ * Where to send the browser so that the user can repair an interrupt, as a path of the app's session
+ * routes. Undefined when nothing has to be opened.
  * @param returnTo the path to come back to
- * @param loginHint one of `interrupt.accounts`, when the user chose it to be connected again
+ * @param loginHint which account of the connection it is about, where the app knows
  */
 export function repairPath(
   interrupt: InterruptData,
   { returnTo, loginHint }: { returnTo: string; loginHint?: string },
 ): string | undefined {
   if (interrupt.code === "login.required") return `/auth/login?${new URLSearchParams({ returnTo })}`;
-  if (!interrupt.code.startsWith("vault.") || !interrupt.connection) return undefined;
+  if (!CONNECT_CODES.includes(interrupt.code) || !interrupt.connection) return undefined;
   const query = new URLSearchParams({ connection: interrupt.connection });
   for (const scope of interrupt.requiredScopes ?? []) query.append("scopes", scope);
   if (loginHint) query.set("login_hint", loginHint);

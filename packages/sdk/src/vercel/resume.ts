@@ -65,14 +65,19 @@ async function resumeToChunk<Message>(
     const output = await resumeCall(runtime, request, interrupted);
     return { type: "tool-output-available", toolCallId, output };
   } catch (error) {
-    return { type: "tool-output-error", toolCallId, errorText: errorText(error) };
+    return { type: "tool-output-error", toolCallId, errorText: errorText(error, interrupted.interrupt) };
   }
 }
 
-/** The model has to know what went wrong; it is a tool's own error, as the AI SDK passes on by default. */
-function errorText(error: unknown): string {
+/**
+ * What only time repairs leaves the call interrupted as it was, with the reason as its message: an approval
+ * that is given while the server is down must still find its call. Everything else the model has to know;
+ * it is a tool's own error, as the AI SDK passes on by default.
+ */
+function errorText(error: unknown, before: InterruptData): string {
   const interrupt = interruptFromError(error);
   if (interrupt) return JSON.stringify(interrupt);
+  if (BehalfError.is(error) && error.retryable) return JSON.stringify({ ...before, message: error.message });
   return error instanceof Error ? error.message : "The tool failed.";
 }
 
