@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
+import { dumpDatabase } from "../support/dump.ts";
 import { engines } from "../support/engines.ts";
 import { authorize, CALLBACK, logIn, redeem, relyingParty, signUp, tokenRequest } from "../support/person.ts";
 import { APP_URL, SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
@@ -115,19 +116,6 @@ for (const engine of engines) {
       }
     });
   });
-}
-
-/** Every row of every table, as text. */
-async function dumpDatabase(server: TestServer): Promise<string> {
-  const { storage } = server.services;
-  const tables = await storage.db<Record<string, never>>().introspection.getTables();
-  const rows = await Promise.all(
-    tables.map((table) => storage.db<Record<string, object>>().selectFrom(table.name).selectAll().execute()),
-  );
-  assert.ok(tables.length > 5);
-  return JSON.stringify(rows, (_key, value) =>
-    value?.type === "Buffer" ? Buffer.from(value.data).toString("latin1") : value,
-  );
 }
 
 describe("clients that register themselves", () => {
