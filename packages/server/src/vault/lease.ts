@@ -42,17 +42,16 @@ export function createLeases(deps: { storage: Storage; clock: Clock; audit: Audi
         lease_epoch = lease_epoch + 1, lease_owner = ${owner}, lease_until = ${now} + ${LEASE_MS},
         attempt_id = ${attemptId}, attempt_at = coalesce(attempt_at, ${now})
       where id = ${row.id} and version = ${row.version} and status in ('active', 'uncertain')
-        and next_try_at <= ${clock.now()} and (lease_until is null or ${mayTakeOver(connection, now)})
+        and attempt_at is not distinct from ${row.attempt_at} and next_try_at <= ${clock.now()} and (lease_until is null or ${mayTakeOver(connection, now)})
       returning *`.execute(storage.db<VaultTables>());
     const account = rows[0];
     if (!account) return undefined;
-    const takenAt = (account.lease_until ?? 0) - LEASE_MS;
     return {
       account,
       attemptId,
       epoch: account.lease_epoch,
       version: account.version,
-      afterUnknown: (account.attempt_at ?? takenAt) < takenAt,
+      afterUnknown: row.attempt_at !== null,
     };
   }
 

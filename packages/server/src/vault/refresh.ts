@@ -230,6 +230,6 @@ function backoffMs(
 ): number {
   const most = Math.min(FIRST_BACKOFF_MS * 2 ** Math.min(failures, 20), MAX_BACKOFF_MS);
   const fraction = (random(1)[0] ?? 0) / 255;
-  const jittered = most / 2 + (most / 2) * fraction;
+  const jittered = Math.round(most / 2 + (most / 2) * fraction);
   return Math.max(jittered, (answer.retryAfterSeconds ?? 0) * 1_000);
 }

@@ -53,40 +53,31 @@ export function createSpool(deps: { dir: string; sealer: Sealer; clock: Clock; l
     await syncFolder(dir);
   }
 
-  function encode({ attemptId, accountId, connection, version, result }: Omit<SpoolEntry, "receivedAt">) {
-    const { tokens, ...rest } = result;
-    const packed = secret(JSON.stringify({ ...rest, tokens: reveal(packTokens(tokens)) }));
-    const { data_key, sealed } = sealParcel(sealer, PURPOSE, attemptId, packed);
-    return JSON.stringify({
-      attemptId,
-      accountId,
-      connection,
-      version,
-      receivedAt: deps.clock.now(),
-      dataKey: data_key.toString("base64"),
-      sealed: sealed.toString("base64"),
-    });
+  /** Everything but the name is inside the seal, so that a file speaks for no other account or version. */
+  function encode({ attemptId, result, ...head }: Omit<SpoolEntry, "receivedAt">): string {
+    const tokens = reveal(packTokens(result.tokens));
+    const entry = { ...head, receivedAt: deps.clock.now(), result: { ...result, tokens } };
+    const { data_key, sealed } = sealParcel(sealer, PURPOSE, attemptId, secret(JSON.stringify(entry)));
+    return JSON.stringify({ dataKey: data_key.toString("base64"), sealed: sealed.toString("base64") });
   }
 
   async function read(name: string): Promise<SpoolEntry | undefined> {
+    const attemptId = name.slice(0, -".json".length);
     try {
       // Written by encode; what was changed since does not open.
-      const file = JSON.parse(await readFile(join(dir, name), "utf8")) as Omit<SpoolEntry, "result"> & {
-        dataKey: string;
-        sealed: string;
+      const file = JSON.parse(await readFile(join(dir, name), "utf8")) as { dataKey: string; sealed: string };
+      const parcel = {
+        data_key: Buffer.from(file.dataKey, "base64"),
+        sealed: Buffer.from(file.sealed, "base64"),
       };
-      const { dataKey, sealed, ...head } = file;
-      const parcel = { data_key: Buffer.from(dataKey, "base64"), sealed: Buffer.from(sealed, "base64") };
-      const { tokens, ...rest } = JSON.parse(
-        reveal(openParcel(sealer, PURPOSE, head.attemptId, parcel)),
-      ) as Omit<NewTokens, "tokens"> & { tokens: string };
-      return { ...head, result: { ...rest, tokens: unpackTokens(secret(tokens)) } };
+      const opened = reveal(openParcel(sealer, PURPOSE, attemptId, parcel));
+      const { result, ...head } = JSON.parse(opened) as Omit<SpoolEntry, "attemptId" | "result"> & {
+        result: Omit<NewTokens, "tokens"> & { tokens: string };
+      };
+      return { ...head, attemptId, result: { ...result, tokens: unpackTokens(secret(result.tokens)) } };
     } catch (error) {
       // Another process removed it, or it cannot be opened: an operator's business, never a reason to stop.
-      log.warn("a spool file cannot be read", {
-        file: name,
-        error: error instanceof Error ? error.name : "unknown",
-      });
+      log.warn("a spool file cannot be read", { file: name, error: kindOf(error) });
       return undefined;
     }
   }
@@ -104,7 +95,14 @@ export function createSpool(deps: { dir: string; sealer: Sealer; clock: Clock; l
         .sort((a, b) => b.receivedAt - a.receivedAt || (a.attemptId < b.attemptId ? 1 : -1));
     },
 
-    remove: (attemptId: string): Promise<void> => rm(pathOf(attemptId), { force: true }),
+    /** An entry that stays is harmless: the row's version has moved past it. */
+    async remove(attemptId: string): Promise<void> {
+      try {
+        await rm(pathOf(attemptId), { force: true });
+      } catch (error) {
+        log.warn("a spool file cannot be removed", { file: attemptId, error: kindOf(error) });
+      }
+    },
   };
 }
 
@@ -120,4 +118,9 @@ async function syncFolder(dir: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown";
+  return "code" in error ? String(error.code) : error.name;
 }

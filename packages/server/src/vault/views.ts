@@ -63,7 +63,10 @@ export function stoppedPage(
       title: vault.otherUserTitle,
       status: 403,
       body: html`<p>${vault.otherUser(session?.email ?? "")}</p>
-<div class="actions"><a class="button" href="/oidc/logout">${vault.logOut}</a></div>`,
+<form method="post" action="/logout">
+<input type="hidden" name="csrf" value="${session?.csrf ?? ""}">
+<div class="actions"><button>${vault.logOut}</button></div>
+</form>`,
     },
     other_browser: { title: vault.otherBrowserTitle, status: 403, body: html`<p>${vault.otherBrowser}</p>` },
   };
