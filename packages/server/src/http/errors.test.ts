@@ -18,7 +18,7 @@ describe("problem documents", () => {
       type: "urn:behalf:error:request.not_found",
       title: "request.not_found",
       status: 404,
-      detail: "There is nothing at this address.",
+      detail: "There is nothing at this address. Check path and method.",
       code: "request.not_found",
       retryable: false,
       request_id: "req_1",

@@ -53,7 +53,7 @@ export function errorsOf<Code extends string>(table: ErrorTable<Code>) {
 export const httpErrors = {
   "request.invalid": { status: 400, retryable: false, message: "The request is malformed. See detail." },
   "request.too_large": { status: 413, retryable: false, message: "The body is too large. Send less." },
-  "request.not_found": { status: 404, retryable: false, message: "There is nothing at this address." },
+  "request.not_found": { status: 404, retryable: false, message: "There is nothing at this address. Check path and method." },
   "request.unsupported_media_type": {
     status: 415,
     retryable: false,
@@ -62,7 +62,7 @@ export const httpErrors = {
   "auth.token_missing": {
     status: 401,
     retryable: false,
-    message: "Send an access token as Authorization: Bearer.",
+    message: "There is no access token. Send one as Authorization: Bearer.",
   },
   "auth.token_invalid": {
     status: 401,
@@ -72,7 +72,7 @@ export const httpErrors = {
   "auth.insufficient_scope": {
     status: 403,
     retryable: false,
-    message: "The access token lacks a scope this address asks for.",
+    message: "The access token lacks a scope this address asks for. Get one with the scopes in scopes.",
   },
   "server.error": {
     status: 500,
