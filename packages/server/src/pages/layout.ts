@@ -76,7 +76,8 @@ export function pageHeaders(formTargets: readonly string[] = []): Record<string,
     ].join("; "),
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    // Not "no-referrer": under that a browser sends `Origin: null` with our own forms.
+    "referrer-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
   };
 }

@@ -17,7 +17,7 @@ html { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Hiragino Sans", "N
 body { margin: 0; min-height: 100vh; background: var(--ground); color: var(--ink); display: flex; flex-direction: column; }
 main { width: 100%; max-width: 27rem; margin: auto; padding: calc(var(--space) * 1.5) var(--space); }
 main.wide { max-width: 42rem; margin-top: 3vh; }
-.card { background: var(--paper); border: 1px solid var(--line); border-radius: var(--radius); padding: 1.75rem; box-shadow: 0 1px 2px rgb(0 0 0 / 5%), 0 12px 32px rgb(16 24 48 / 6%); }
+.card { background: var(--paper); border: 1px solid var(--line); border-radius: var(--radius); padding: 1.75rem; overflow-wrap: anywhere; box-shadow: 0 1px 2px rgb(0 0 0 / 5%), 0 12px 32px rgb(16 24 48 / 6%); }
 .card + .card { margin-top: var(--space); }
 h1 { font-size: 1.45rem; line-height: 1.25; margin: 0 0 .35rem; letter-spacing: -.01em; }
 h2 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
@@ -39,7 +39,7 @@ ul.plain { list-style: none; margin: 1rem 0 0; padding: 0; }
 ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain > li:first-child { border-top: 0; }
 ul.checks { list-style: none; padding: 0; margin: 1rem 0; } ul.checks > li { padding: .35rem 0 .35rem 1.75rem; position: relative; }
 ul.checks > li::before { content: "✓"; position: absolute; left: .2rem; color: var(--good); font-weight: 700; }
-dl.facts { display: grid; grid-template-columns: minmax(6rem, auto) 1fr; gap: .5rem 1rem; margin: 1rem 0; } dl.facts dt { color: var(--ink-soft); } dl.facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+dl.facts { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .5rem 1rem; margin: 1rem 0; } dl.facts dt { color: var(--ink-soft); } dl.facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 blockquote { margin: 1rem 0; padding: .7rem 1rem; background: var(--quote); border-left: 3px solid var(--line); border-radius: 0 8px 8px 0; overflow-wrap: anywhere; }
 footer { text-align: center; padding: 1rem; font-size: .875rem; color: var(--ink-soft); } footer a { margin: 0 .4rem; color: inherit; }
 @media (max-width: 30rem) { main { padding: 0; margin: 0; } .card { border: 0; border-radius: 0; box-shadow: none; min-height: 60vh; padding: 1.5rem 1.25rem; } body { background: var(--paper); } }
