@@ -1,0 +1,118 @@
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import type { Bootstrap } from "../bootstrap.ts";
+import { Announcer } from "./announcer.tsx";
+import { Composer } from "./composer.tsx";
+import { Header } from "./header.tsx";
+import { Icon } from "./icons.tsx";
+import { Message } from "./message.tsx";
+import { type Trouble, useAssistant } from "./use-assistant.ts";
+import { Welcome } from "./welcome.tsx";
+
+/** The conversation page. */
+export function App({ bootstrap }: { bootstrap: Bootstrap }): ReactNode {
+  const assistant = useAssistant(bootstrap);
+  const [draft, setDraft] = useState("");
+  const { messages, answering, interrupts, trouble } = assistant;
+  const end = useFollow(messages);
+  const empty = messages.length === 0;
+  const send = (text: string) => {
+    setDraft("");
+    assistant.send(text);
+  };
+  return (
+    <>
+      <Header bootstrap={bootstrap} />
+      <main className={empty ? "thread empty" : "thread"}>
+        <h1 className="visually-hidden">Conversation with the assistant</h1>
+        {empty && <Welcome name={bootstrap.person.name} onPick={send} />}
+        <ol className="messages">
+          {messages.map((message, i) => (
+            <Message
+              key={message.id}
+              message={message}
+              isLast={i === messages.length - 1}
+              answering={answering && i === messages.length - 1}
+              interrupts={interrupts}
+              assistant={assistant}
+              bootstrap={bootstrap}
+            />
+          ))}
+          {answering && messages.at(-1)?.role === "user" && <Thinking />}
+        </ol>
+        {trouble && <TroubleNote trouble={trouble} chatId={bootstrap.chat.id} onRetry={assistant.retry} />}
+        <div ref={end} className="end" />
+      </main>
+      <Composer
+        draft={draft}
+        onDraft={setDraft}
+        onSend={send}
+        answering={answering}
+        suggest={!empty}
+        model={bootstrap.model}
+      />
+      <Announcer messages={messages} answering={answering} interrupts={interrupts} />
+    </>
+  );
+}
+
+function Thinking(): ReactNode {
+  return (
+    <li className="message assistant">
+      <div className="thinking" role="img" aria-label="The assistant is thinking">
+        <i />
+        <i />
+        <i />
+      </div>
+    </li>
+  );
+}
+
+function TroubleNote({
+  trouble,
+  chatId,
+  onRetry,
+}: {
+  trouble: Trouble;
+  chatId: string;
+  onRetry: () => void;
+}): ReactNode {
+  if (trouble.kind === "login") {
+    return (
+      <div className="notice warn" role="alert">
+        <p>Your login has ended. Nothing is lost: log in again and the conversation goes on.</p>
+        <a className="button" href={`/auth/login?returnTo=${encodeURIComponent(`/chat/${chatId}`)}`}>
+          <Icon name="person" />
+          Log in again
+        </a>
+      </div>
+    );
+  }
+  const unreachable = trouble.kind === "unreachable";
+  return (
+    <div className="notice warn" role="alert">
+      <p>{unreachable ? "The assistant cannot be reached. It is tried again by itself." : trouble.message}</p>
+      <button type="button" className="button plain" onClick={onRetry}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
+/** Keeps the end in sight while something is added, unless the person has scrolled up. */
+function useFollow(messages: readonly unknown[]) {
+  const end = useRef<HTMLDivElement>(null);
+  const following = useRef(true);
+  useEffect(() => {
+    const onScroll = () => {
+      const { scrollHeight, clientHeight, scrollTop } = document.documentElement;
+      following.current = scrollHeight - clientHeight - scrollTop < 140;
+    };
+    addEventListener("scroll", onScroll, { passive: true });
+    return () => removeEventListener("scroll", onScroll);
+  }, []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change of the messages that counts
+  useEffect(() => {
+    if (following.current) end.current?.scrollIntoView({ block: "end" });
+  }, [messages]);
+  return end;
+}
