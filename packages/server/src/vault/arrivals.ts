@@ -7,7 +7,7 @@ import type { Tx } from "../storage/index.ts";
 import { type AccountChange, type Lease, type Leases, SETTLED } from "./lease.ts";
 import type { Revoker } from "./revoke.ts";
 import type { TokenSealer } from "./seal-tokens.ts";
-import type { NewTokens, Spool } from "./spool.ts";
+import type { NewTokens, Spool, SpoolEntry } from "./spool.ts";
 import type { AccountRow, AccountStore } from "./store.ts";
 
 export interface ArrivalDeps {
@@ -98,6 +98,18 @@ export function createArrivals(deps: ArrivalDeps) {
     return { ...sealed, version, scopes, refresh_at: refreshAt, expires_at: expiresAt };
   }
 
+  async function takeIn(entry: SpoolEntry): Promise<void> {
+    const row = await accounts.find(entry.accountId);
+    if (!row || row.status === "revoked") {
+      const { connection, accountId, result } = entry;
+      await deps.revoker.discard({ connection, accountId, tokens: result.tokens });
+      await spool.remove(entry.attemptId);
+    } else if (row.version === entry.version) {
+      const change = changeOf(row, entry.result, tokens.openRefresh(row));
+      if (await leases.salvage(row, change)) await spool.remove(entry.attemptId);
+    } else if (entry.receivedAt < clock.now() - SALVAGE_KEPT_MS) await spool.remove(entry.attemptId);
+  }
+
   return {
     store,
 
@@ -107,15 +119,15 @@ export function createArrivals(deps: ArrivalDeps) {
      */
     async reconcile(): Promise<void> {
       for (const entry of await spool.list()) {
-        const row = await accounts.find(entry.accountId);
-        if (!row || row.status === "revoked") {
-          const { connection, accountId, result } = entry;
-          await deps.revoker.discard({ connection, accountId, tokens: result.tokens });
-          await spool.remove(entry.attemptId);
-        } else if (row.version === entry.version) {
-          const change = changeOf(row, entry.result, tokens.openRefresh(row));
-          if (await leases.salvage(row, change)) await spool.remove(entry.attemptId);
-        } else if (entry.receivedAt < clock.now() - SALVAGE_KEPT_MS) await spool.remove(entry.attemptId);
+        try {
+          await takeIn(entry);
+        } catch (error) {
+          // One account's trouble is not the others'; the entry stays for the next time.
+          deps.log.error("a spool entry cannot be taken in", {
+            account: entry.accountId,
+            error: error instanceof Error ? error.name : "unknown",
+          });
+        }
       }
     },
   };

@@ -2,6 +2,7 @@ import type { Audit } from "../audit/index.ts";
 import type { ConnectionConfig } from "../config.ts";
 import { tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
+import { SealError } from "../crypto/seal.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { reveal, secret } from "../lib/secret.ts";
@@ -14,6 +15,7 @@ import { type ConnectStore, EMPTIED } from "./connect-store.ts";
 import { vaultEvents } from "./events.ts";
 import type { ExternalAccount, Provider, TokenAnswer } from "./provider.ts";
 import type { Revoker } from "./revoke.ts";
+import type { TokenSet } from "./seal-tokens.ts";
 import { type AccountStore, type ConnectRow, joinScopes, splitScopes } from "./store.ts";
 
 export interface BrowserDeps {
@@ -174,6 +176,17 @@ export function createBrowserFlow(deps: BrowserDeps) {
     return to;
   }
 
+  /** `undefined` when they do not open any more: what cannot be read cannot be revoked, and must still go. */
+  function openParked(row: ConnectRow): TokenSet | undefined {
+    try {
+      return box.openTokens(row).tokens;
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      log.error("parked tokens do not open; they are removed unrevoked", { transaction: row.id });
+      return undefined;
+    }
+  }
+
   async function end(row: ConnectRow, error: string): Promise<BrowserStep> {
     const { state } = requestOf(row);
     const ended = await transactions.step(row, { status: "ended", ...EMPTIED });
@@ -209,7 +222,7 @@ export function createBrowserFlow(deps: BrowserDeps) {
         const { connection } = row;
         const orphaned =
           row.sealed_tokens !== null && !(await accounts.isInUse(connection, row.external_id ?? ""));
-        const tokens = orphaned ? box.openTokens(row).tokens : undefined;
+        const tokens = orphaned ? openParked(row) : undefined;
         await deps.storage.transaction(async (tx) => {
           const removed = await transactions.remove(tx, row.id);
           if (removed && tokens) await deps.revoker.enqueue(tx, { connection, tokens });

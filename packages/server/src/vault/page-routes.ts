@@ -62,7 +62,9 @@ export function createPageRoutes(deps: PageRouteDeps): Hono {
     const row = session && (await browser.findParked(c.req.query("transaction") ?? "", session));
     const connection = row && deps.connection(row.connection);
     const agent = row && (await deps.clients.find(row.client_id));
-    if (!session || !row || !connection || !agent) return show(c, { page: "expired" }, session);
+    // An agent that lost the connection meanwhile is not offered any more.
+    if (!session || !row || !connection || !agent || !policyFor(agent, connection.name))
+      return show(c, { page: "expired" }, session);
     return confirmPage({ language: pickLanguage(c.req.raw), session, row, connection, agent });
   });
 

@@ -49,6 +49,10 @@ export interface Issued {
 /** Past this a caller is told to come back: another process is at it, or its machine died with the lease. */
 const WAIT_FOR_OTHER_MS = 25_000;
 const POLL_MS = 50;
+/** The same bound where the clock does not move. */
+const MAX_LOOKS = WAIT_FOR_OTHER_MS / POLL_MS;
+/** A run that is overtaken each time stops here: it must not become the provider's problem. */
+const MAX_SENDS = 3;
 /** From taking the lease to writing to the socket; the rest of the lease is for the answer and its commit. */
 const MAX_STALL_MS = 120_000 - PROVIDER_TIMEOUT_MS - 1_000;
 const FIRST_BACKOFF_MS = 1_000;
@@ -66,7 +70,7 @@ export function createRefreshProtocol(deps: RefreshDeps) {
   /** Runs `plan` until it has a result. @throws ApiError of the vault's table, always after re-reading the row. */
   async function run<T>(accountId: string, connection: ConnectionConfig, plan: RefreshPlan<T>): Promise<T> {
     const giveUpAt = clock.now() + WAIT_FOR_OTHER_MS;
-    let tries = WAIT_FOR_OTHER_MS / POLL_MS;
+    let [looks, sends] = [0, 0];
     for (;;) {
       const row = requireAlive(await accounts.find(accountId));
       const done = await plan.done(row);
@@ -78,9 +82,10 @@ export function createRefreshProtocol(deps: RefreshDeps) {
       if (lease) {
         const result = await attempt(lease, startedAt, connection, plan);
         if (result !== undefined) return result;
+        if (++sends >= MAX_SENDS) throw busy();
         continue;
       }
-      if (isUsable(row, clock.now()) || clock.now() >= giveUpAt || --tries <= 0) throw busy();
+      if (isUsable(row, clock.now()) || clock.now() >= giveUpAt || ++looks >= MAX_LOOKS) throw busy();
       await sleep(POLL_MS);
     }
   }

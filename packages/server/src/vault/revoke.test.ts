@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { reveal } from "../lib/secret.ts";
 import { testEngines } from "../storage/testing.ts";
-import { type Bench, connect, createBench, refusal } from "./testing.ts";
+import { type Bench, connect, createBench, refreshUnderWay, refusal } from "./testing.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -125,9 +125,9 @@ for (const engine of testEngines()) {
       });
       const id = await connected(bench);
       bench.clock.advance(HOUR_MS);
-      bench.provider.switches.set({ rotation: "strict", slow: { ms: 300, when: "after" } });
+      bench.provider.switches.set({ rotation: "strict", slow: { ms: 500, when: "after" } });
       const late = refusal(bench.exchange(), "vault.not_connected");
-      while (bench.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await refreshUnderWay(bench);
       await bench.vault.disconnect(bench.anne.id, id);
       await late;
       const rows = await bench.rows("token_revocations");
@@ -141,9 +141,9 @@ for (const engine of testEngines()) {
       await using bench = await createBench(engine);
       const id = await connected(bench);
       bench.clock.advance(HOUR_MS);
-      bench.provider.switches.set({ slow: { ms: 300, when: "after" } });
+      bench.provider.switches.set({ slow: { ms: 500, when: "after" } });
       const late = refusal(bench.exchange(), "vault.not_connected");
-      while (bench.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await refreshUnderWay(bench);
       await bench.vault.disconnect(bench.anne.id, id);
       await late;
       assert.ok(bench.provider.grants().every((grant) => grant.revoked_at !== null));

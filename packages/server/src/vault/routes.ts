@@ -115,6 +115,8 @@ function tellAccount(row: AccountRow) {
   return {
     id: row.id,
     connection: row.connection,
+    // Beside what the published API has: what the person recognises the account by.
+    label: row.label,
     access_type: "offline",
     scopes: splitScopes(row.scopes),
     created_at: new Date(row.created_at).toISOString(),

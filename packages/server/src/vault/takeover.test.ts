@@ -9,7 +9,7 @@ import { testEngines } from "../storage/testing.ts";
 import { createLeases } from "./lease.ts";
 import { createTokenSealer } from "./seal-tokens.ts";
 import { createSpool } from "./spool.ts";
-import { type Bench, connect, createBench, refusal, testClient } from "./testing.ts";
+import { type Bench, connect, createBench, refreshUnderWay, refusal, testClient } from "./testing.ts";
 
 const HOUR_MS = 3_600_000;
 const request = (bench: Bench) => ({
@@ -190,7 +190,7 @@ for (const engine of testEngines()) {
       bench.clock.advance(HOUR_MS);
       bench.provider.switches.set({ slow: { ms: 500, when: "after", times: 1 } });
       const slow = bench.exchange();
-      while (bench.refreshes() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await refreshUnderWay(bench);
       await endLease(bench, 1_000);
       const other = await bench.another();
       const fast = await other.exchange(request(bench));

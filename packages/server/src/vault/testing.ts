@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type RunningProvider, startProvider } from "@behalf/sandbox";
 import { createAudit } from "../audit/index.ts";
 import type { ConnectionConfig } from "../config.ts";
@@ -396,4 +397,13 @@ export async function refusal(
   if (!ApiError.is(error)) throw new Error(`expected ${code}`, { cause: error });
   if (error.code !== code) throw new Error(`${error.code} instead of ${code}`, { cause: error });
   return error.members;
+}
+
+/** Resolves when a refresh has reached the provider, which has done its work and holds the answer back. */
+export async function refreshUnderWay(bench: Bench): Promise<void> {
+  const atWork = () =>
+    bench.provider.log().some((entry) => entry.path === "/token" && entry.outcome === "received");
+  while (!atWork()) await sleep(5);
+  // The entry is written before the work, which takes no longer than this.
+  await sleep(50);
 }
