@@ -99,10 +99,10 @@ export function approvalPage(
   const body = html`<h1>${question(language, shown)}</h1>
 ${problem ? html`<p class="alert" role="alert">${problem.message}</p>` : ""}
 ${stateNotice(page, shown)}
-${facts(page, shown)}
 <h2>${t.action}</h2>
 ${approval.details.length > 0 ? approval.details.map((detail) => renderDetail(detail, language, titles)) : html`<p>${t.noDetails}</p>`}
 ${quotation(page, approval)}
+${facts(page, shown)}
 ${answerForm(page, shown)}
 <p class="small"><a href="${page.link("/approvals")}">${t.all}</a></p>
 <p class="soft small">${language.texts.common.signedInAs(page.session.email)}</p>`;
@@ -190,7 +190,7 @@ function answerForm(page: PageContext, { approval, client }: Shown): Html {
 <input type="hidden" name="csrf" value="${page.session.csrf}">
 <input type="hidden" name="digest" value="${approval.digest}">
 <p class="soft small">${t.once}</p>
-<div class="actions"><button name="decision" value="deny">${t.deny}</button>${approvable ? html`<button name="decision" value="approve">${t.approve}</button>` : ""}</div>
+<div class="actions"><button class="deny" name="decision" value="deny">${t.deny}</button>${approvable ? html`<button name="decision" value="approve">${t.approve}</button>` : ""}</div>
 </form>`;
 }
 

@@ -23,7 +23,7 @@ const MAX_LABEL_CHARACTERS = 60;
 export function renderDetail(detail: AuthorizationDetail, language: Language, titles: DetailTitles): Html {
   const { texts } = language;
   const rows = rowsOfDetail(detail, language);
-  return html`<section><h3>${titleOf(detail, texts, titles)}</h3>
+  return html`<section class="sheet"><h3>${titleOf(detail, texts, titles)}</h3>
 ${rows.length > 0 ? factList(rows, texts) : html`<p class="soft">${texts.approvals.noMembers}</p>`}
 <details><summary class="small">${texts.approvals.exactData}</summary><dl class="facts"><dt>JSON</dt><dd><code>${visible(canonicalJson(detail))}</code></dd></dl></details></section>`;
 }
@@ -148,7 +148,7 @@ function joinPath(path: string, label: string): string {
 export function factList(rows: readonly Row[], texts: Texts): Html {
   const line = ({ label, values }: Row) =>
     html`<dt class="soft small">${breakable(shortLabel(label))}</dt><dd>${valueList(values, texts)}</dd>`;
-  const list = (some: readonly Row[]) => html`<dl>${some.map(line)}</dl>`;
+  const list = (some: readonly Row[]) => html`<dl class="rows">${some.map(line)}</dl>`;
   const rest = rows.slice(MAX_ROWS);
   return html`${list(rows.slice(0, MAX_ROWS))}${rest.length > 0 ? folded(list(rest), rest.length, texts) : ""}`;
 }

@@ -114,12 +114,12 @@ for (const engine of testEngines())
       assert.doesNotMatch(page, /<script/);
     });
 
-    it("offer two buttons of one look and neither by default", async () => {
+    it("offer two filled buttons of one size and neither by default", async () => {
       await using bench = await createBench(engine);
       const page = await (await get(bench, pathOf(await bench.open()), bench.anne)).text();
       const buttons = page.match(/<button[^>]*>/g);
       assert.deepEqual(buttons, [
-        '<button name="decision" value="deny">',
+        '<button class="deny" name="decision" value="deny">',
         '<button name="decision" value="approve">',
       ]);
       assert.doesNotMatch(page, /autofocus|<input type="(?!hidden)/);

@@ -44,8 +44,9 @@ export function cibaConfiguration(deps: ProviderDeps): CibaFeature {
           expiresAt: deps.clock.now() + expirySeconds * 1_000,
         });
       });
-      // Stored before this answer is sent; the core's own answer lacks the interval (section 7.3).
-      ctx.body = { ...(ctx.body as object), interval: opened.intervalSeconds };
+      // Stored before this answer is sent. The core's own answer lacks the interval (section 7.3); the id lets an
+      // app link to the page on which its user answers.
+      ctx.body = { ...(ctx.body as object), interval: opened.intervalSeconds, approval_id: opened.id };
     },
   };
 }

@@ -40,7 +40,11 @@ describe("the seam to oidc-provider", () => {
 
   it("builds token answers in the specification's members", () => {
     const provider = new Provider("http://localhost/", { features: { devInteractions: { enabled: false } } });
-    const answer = grantTools.buildTokenResponse(provider, { accessToken: "a", tokenType: "Bearer", scope: "x" });
+    const answer = grantTools.buildTokenResponse(provider, {
+      accessToken: "a",
+      tokenType: "Bearer",
+      scope: "x",
+    });
     assert.deepEqual(answer, { access_token: "a", token_type: "Bearer", scope: "x" });
   });
 });

@@ -25,10 +25,11 @@ p { margin: .5rem 0; } .soft { color: var(--ink-soft); } .small { font-size: .87
 .brand { display: flex; align-items: center; gap: .55rem; font-weight: 650; margin-bottom: 1.25rem; color: var(--ink); text-decoration: none; }
 .brand svg { width: 1.6rem; height: 1.6rem; flex: none; }
 label { display: block; font-weight: 600; margin-top: 1rem; }
-input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); color: var(--ink); }
+input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; font-weight: 400; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); color: var(--ink); }
 .hint { display: block; font-weight: 400; color: var(--ink-soft); font-size: .875rem; }
 button, .button { display: inline-block; font: inherit; font-weight: 600; text-align: center; text-decoration: none; padding: .75rem 1.1rem; border-radius: 8px; border: 1px solid var(--main); background: var(--main); color: var(--main-ink); cursor: pointer; }
 button.plain, .button.plain { background: transparent; color: var(--ink); border-color: var(--line); }
+button.deny { background: var(--danger); border-color: var(--danger); color: var(--paper); }
 button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
 button:hover, .button:hover { filter: brightness(1.07); }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; } .actions > * { flex: 1 1 9rem; } .actions form > button { width: 100%; }
@@ -40,6 +41,10 @@ ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain 
 ul.checks { list-style: none; padding: 0; margin: 1rem 0; } ul.checks > li { padding: .35rem 0 .35rem 1.75rem; position: relative; }
 ul.checks > li::before { content: "✓"; position: absolute; left: .2rem; color: var(--good); font-weight: 700; }
 dl.facts { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .5rem 1rem; margin: 1rem 0; } dl.facts dt { color: var(--ink-soft); } dl.facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
+h3 { font-size: 1.15rem; margin: 0 0 .6rem; }
+section.sheet { border: 1px solid var(--line); border-left: 4px solid var(--main); border-radius: 10px; padding: 1rem 1.1rem; margin: .75rem 0; }
+dl.rows { margin: 0; } dl.rows > dt { margin-top: .55rem; } dl.rows > dd { margin: 0; font-size: 1.05rem; }
+details { margin-top: .8rem; } summary { cursor: pointer; color: var(--ink-soft); }
 blockquote { margin: 1rem 0; padding: .7rem 1rem; background: var(--quote); border-left: 3px solid var(--line); border-radius: 0 8px 8px 0; overflow-wrap: anywhere; }
 footer { text-align: center; padding: 1rem; font-size: .875rem; color: var(--ink-soft); } footer a { margin: 0 .4rem; color: inherit; }
 @media (max-width: 30rem) { main { padding: 0; margin: 0; } .card { border: 0; border-radius: 0; box-shadow: none; min-height: 60vh; padding: 1.5rem 1.25rem; } body { background: var(--paper); } }

@@ -146,7 +146,8 @@ export const en = {
     broken: "This account has to be connected again. Start from the app that uses it.",
     disconnect: "Disconnect",
     disconnectLabel: (provider: string, account: string) => `Disconnect ${provider} account ${account}`,
-    disconnected: "The account is disconnected. Its keys are erased here, and the provider was asked to end them.",
+    disconnected:
+      "The account is disconnected. Its keys are erased here, and the provider was asked to end them.",
   },
   home: {
     title: "Your account",
