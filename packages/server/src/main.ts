@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
+import { createFga, type Fga } from "./fga/index.ts";
 import { createEgress, type Egress } from "./http/egress.ts";
 import { ApiError, httpError, problemResponse } from "./http/errors.ts";
 import { startHttpServer } from "./http/server.ts";
@@ -154,6 +155,7 @@ interface Slices {
   readonly approvals: Approvals;
   readonly oauth: OAuth;
   readonly vault: Vault;
+  readonly fga: Fga;
 }
 
 async function createSlices(services: Services): Promise<Slices> {
@@ -172,7 +174,14 @@ async function createSlices(services: Services): Promise<Slices> {
     spoolDir: join(config.dataDir, "spool"),
   });
   oauth.addGrants([vault.grant]);
-  return { approvals, oauth, vault };
+  const fga = createFga({
+    ...services,
+    presharedKeys: config.fga.presharedKeys,
+    requireToken: oauth.requireToken,
+    issuer: config.issuer,
+    cursorKey: services.keyring.derive("fga-cursor"),
+  });
+  return { approvals, oauth, vault, fga };
 }
 
 /** Every slice's routes on one application. */
@@ -191,6 +200,7 @@ function composeApp(services: Services, slices: Slices): Hono {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/", slices.approvals.routes);
   app.route("/", slices.vault.routes);
+  app.route("/", slices.fga.routes);
   app.route("/", services.admin.routes({ requireToken: slices.oauth.requireToken }));
   app.route(
     "/",

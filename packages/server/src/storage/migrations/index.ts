@@ -4,6 +4,7 @@ import { login } from "./0002-login.ts";
 import { oauth } from "./0003-oauth.ts";
 import { vault } from "./0004-vault.ts";
 import { approvals } from "./0005-approvals.ts";
+import { fga } from "./0006-fga.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
-export const migrations: readonly Migration[] = [foundation, login, oauth, vault, approvals];
+export const migrations: readonly Migration[] = [foundation, login, oauth, vault, approvals, fga];
