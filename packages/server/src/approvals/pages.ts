@@ -37,6 +37,11 @@ function stateOf(approval: Approval, now: number): State {
   return approval.status === "pending" && approval.expiresAt <= now ? "expired" : approval.status;
 }
 
+/** What the pages of the slice share around their content. */
+function frame({ language, self }: PageContext) {
+  return { language, self, wide: true, account: { current: "approvals" as const } };
+}
+
 /** The inbox: what waits first, earlier requests below. */
 export function inboxPage(page: PageContext, pending: readonly Shown[], settled: readonly Shown[]) {
   const { texts } = page.language;
@@ -48,7 +53,7 @@ export function inboxPage(page: PageContext, pending: readonly Shown[], settled:
 ${pending.length > 0 ? waiting : nothing}
 ${settled.length > 0 ? earlier : ""}
 <p class="soft small">${texts.common.signedInAs(page.session.email)}</p>`;
-  return renderPage({ language: page.language, title: t.title, body, wide: true, self: page.self });
+  return renderPage({ ...frame(page), title: t.title, body });
 }
 
 function pendingItem(page: PageContext, shown: Shown): Html {
@@ -107,7 +112,7 @@ ${answerForm(page, shown)}
 <p class="small"><a href="${page.link("/approvals")}">${t.all}</a></p>
 <p class="soft small">${language.texts.common.signedInAs(page.session.email)}</p>`;
   const title = visibleText(t.asks(agentTitle(shown)));
-  return renderPage({ language, title, body, wide: true, self: page.self, status: problem?.status ?? 200 });
+  return renderPage({ ...frame(page), title, body, status: problem?.status ?? 200 });
 }
 
 /** The sentence of the language with the agent's name isolated in it. */

@@ -11,7 +11,7 @@ import { renderPage } from "../pages/layout.ts";
 import type { Accounts, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
 import { readCookie } from "./sessions.ts";
-import { type LoginForm, loginView, messageView, signUpView } from "./views.ts";
+import { type LoginForm, loginView, logoutView, messageView, signUpView } from "./views.ts";
 
 /** What the pages stand on. */
 export interface LoginRouteDeps {
@@ -70,6 +70,14 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       if (!problem) throw error;
       return showSignUp(deps, c.req.raw, { ...form, name, problem }, 400);
     }
+  });
+
+  app.get("/logout", async (c) => {
+    const session = await deps.sessions.current(c.req.raw);
+    if (!session) return c.redirect("/login", 303);
+    const language = pickLanguage(c.req.raw);
+    const { title } = language.texts.logout;
+    return renderPage({ language, title, body: logoutView(language, session), self: "/logout" });
   });
 
   app.post("/logout", async (c) => {

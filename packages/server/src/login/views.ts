@@ -75,6 +75,18 @@ ${asked.apis.map((api) => api.scopes.map((scope) => html`<li>${scope.title} <spa
 </form>`;
 }
 
+/** Asks whether to log out of this browser; a link alone must not end a session. */
+export function logoutView({ texts }: Language, session: { email: string; csrf: string }): Html {
+  const t = texts.logout;
+  return html`<h1>${t.title}</h1>
+<p>${t.question}</p>
+<p class="soft">${texts.common.signedInAs(session.email)}</p>
+<form method="post" action="/logout">
+<input type="hidden" name="csrf" value="${session.csrf}">
+<div class="actions"><button>${t.submit}</button><a class="button plain" href="/approvals">${t.stay}</a></div>
+</form>`;
+}
+
 /** A page that says one thing. */
 export function messageView(title: string, text: string): Html {
   return html`<h1>${title}</h1><p>${text}</p>`;

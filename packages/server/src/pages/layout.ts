@@ -19,6 +19,12 @@ export interface PageOptions {
   /** Origins that a form of this page may lead to through a redirect, beside our own. */
   readonly formTargets?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** For somebody who is logged in: leads to their other pages and to log-out. */
+  readonly account?: {
+    readonly email: string;
+    readonly csrf: string;
+    readonly current: "approvals" | "accounts";
+  };
   /** Address of this page for the language links; absent when a page cannot be shown twice. */
   readonly self?: string;
 }
@@ -47,6 +53,7 @@ export async function renderPage(options: PageOptions): Promise<Response> {
 <main class="${wide ? "wide" : ""}">
 <div class="card">
 <div class="brand">${logo}<span>Behalf</span></div>
+${options.account ? accountNavigation(options.account, language) : ""}
 ${body}
 </div>
 </main>
@@ -80,6 +87,15 @@ export function pageHeaders(formTargets: readonly string[] = []): Record<string,
     "referrer-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
   };
+}
+
+function accountNavigation(account: NonNullable<PageOptions["account"]>, { texts }: Language): Html {
+  const link = (page: "approvals" | "accounts", label: string) =>
+    html`<a href="/${page}" ${page === account.current ? raw('aria-current="page"') : ""}>${label}</a>`;
+  return html`<nav class="account" aria-label="${texts.home.title}">
+${link("approvals", texts.home.approvals)} ${link("accounts", texts.home.accounts)}
+<a class="end" href="/logout">${texts.logout.submit}</a>
+</nav>`;
 }
 
 function languageLinks(self: string, current: Language): Html {

@@ -33,6 +33,9 @@ button.deny { background: var(--danger); border-color: var(--danger); color: var
 button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
 button:hover, .button:hover { filter: brightness(1.07); }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; } .actions > * { flex: 1 1 9rem; } .actions form > button { width: 100%; }
+nav.account { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; align-items: baseline; margin: -.5rem 0 1.25rem; padding-bottom: .75rem; border-bottom: 1px solid var(--line); }
+nav.account a { text-decoration: none; color: var(--ink-soft); } nav.account a[aria-current] { color: var(--ink); font-weight: 650; }
+nav.account a.end { margin-left: auto; }
 a { color: var(--main); } :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
 .alert { border: 1px solid var(--danger); color: var(--danger); border-radius: 8px; padding: .65rem .8rem; margin: 1rem 0 0; }
 .notice { border: 1px solid var(--good); color: var(--good); border-radius: 8px; padding: .65rem .8rem; margin: 1rem 0 0; }
