@@ -20,11 +20,7 @@ export interface PageOptions {
   readonly formTargets?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
   /** For somebody who is logged in: leads to their other pages and to log-out. */
-  readonly account?: {
-    readonly email: string;
-    readonly csrf: string;
-    readonly current: "approvals" | "accounts";
-  };
+  readonly account?: { readonly current: "approvals" | "accounts" };
   /** Address of this page for the language links; absent when a page cannot be shown twice. */
   readonly self?: string;
 }
