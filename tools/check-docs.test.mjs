@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const tool = fileURLToPath(new URL("./check-docs.mjs", import.meta.url));
+
+/** Runs the check over a tree of planted files. */
+function check(files) {
+  const folder = mkdtempSync(join(tmpdir(), "behalf-docs-"));
+  try {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    const { status, stderr } = spawnSync(process.execPath, [tool, folder], { encoding: "utf8" });
+    return { status, stderr };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const errors = '{"a.b":{},"c":{}}';
+const config = 'export const configKeys = () => ["issuer", "clients[].id"];';
+const whole = {
+  "README.md":
+    "[errors](docs/errors.md) [one](docs/errors.md#all-of-them) [web](https://example.com/x) [top](#behalf)\n# Behalf",
+  "docs/errors.md": "# Errors\n## All of `them`!\n| `a.b` |\n| `c` |\n",
+  "docs/config.md": "| `issuer` | x |\n| `clients[].id` | x |\n",
+  "spec/errors.json": errors,
+  "packages/server/src/config.ts": config,
+  "package.json": '{"dependencies":{"jose":"6","@behalf/sdk":"1"},"devDependencies":{"@x/y":"1"}}',
+  "docs/adr/2026-01-02-jose.md": "# jose, @x/y: signatures\n",
+};
+
+describe("check-docs", () => {
+  it("passes a tree in which everything is written about", () => {
+    const { status, stderr } = check(whole);
+    assert.equal(status, 0, stderr);
+  });
+
+  const broken = [
+    [
+      "a link that leads nowhere",
+      "README.md",
+      "[x](docs/none.md)",
+      /README\.md: the link "docs\/none\.md" leads nowhere/,
+    ],
+    ["an anchor without heading", "README.md", "[x](docs/errors.md#none)", /has no heading for "#none"/],
+    ["a configuration key nobody explains", "docs/config.md", "| `issuer` |", /no word of "clients\[\]\.id"/],
+    [
+      "a key that does not exist",
+      "docs/config.md",
+      `${whole["docs/config.md"]}| \`port\` |\n`,
+      /"port" is no key/,
+    ],
+    ["an error code nobody explains", "docs/errors.md", "## All of them\n`a.b`", /no word of "c"/],
+    [
+      "a code that does not exist",
+      "docs/errors.md",
+      `${whole["docs/errors.md"]}| \`d\` |\n`,
+      /"d" is not in spec/,
+    ],
+    [
+      "a dependency without record",
+      "docs/adr/2026-01-02-jose.md",
+      "# jose: x",
+      /no record of @x\/y \(package\.json\)/,
+    ],
+    [
+      "a record that names it in its text alone",
+      "docs/adr/2026-01-02-jose.md",
+      "# @x/y: x\njose",
+      /no record of jose/,
+    ],
+    ["a record without date", "docs/adr/jose.md", "# x", /call it YYYY-MM-DD/],
+  ];
+  for (const [name, path, text, message] of broken)
+    it(`names ${name}`, () => {
+      const { status, stderr } = check({ ...whole, [path]: text });
+      assert.equal(status, 1);
+      assert.match(stderr, message);
+    });
+
+  it("takes what looks like a link inside code as code", () => {
+    const text = "`[x](none.md)`\n```\n[x](none.md)\n```\n";
+    assert.equal(check({ ...whole, "README.md": `${whole["README.md"]}\n${text}` }).status, 0);
+  });
+
+  it("names everything at once", () => {
+    const { stderr } = check({ ...whole, "README.md": "[x](none.md)", "docs/errors.md": "## All of them" });
+    assert.match(stderr, /^3 thing\(s\) missing/);
+  });
+});
