@@ -42,7 +42,7 @@ function checkLinks() {
 
 function hasAnchor(file, anchor) {
   if (statSync(file).isDirectory() || !file.endsWith(".md")) return true;
-  const headings = [...withoutCode(readFileSync(file, "utf8")).matchAll(/^#{1,6} +(.+)$/gm)];
+  const headings = [...withoutBlocks(readFileSync(file, "utf8")).matchAll(/^#{1,6} +(.+)$/gm)];
   return headings.some(([, heading]) => slug(heading) === anchor.toLowerCase());
 }
 
@@ -58,7 +58,11 @@ function slug(heading) {
 
 /** Examples may hold anything that looks like a link. */
 function withoutCode(text) {
-  return text.replace(/^(```|~~~)[\s\S]*?^\1/gm, "").replace(/`[^`\n]*`/g, "``");
+  return withoutBlocks(text).replace(/`[^`\n]*`/g, "``");
+}
+
+function withoutBlocks(text) {
+  return text.replace(/^(```|~~~)[\s\S]*?^\1/gm, "");
 }
 
 async function checkConfigKeys() {
