@@ -124,6 +124,7 @@ describe("configuration", () => {
     assert.equal(parse({ storage: "sqlite:data/behalf.db" }).storage, "sqlite:/base/data/behalf.db");
     assert.equal(parse({ storage: "sqlite:/abs/behalf.db" }).storage, "sqlite:/abs/behalf.db");
     assert.equal(parse({ storage: "sqlite::memory:" }).storage, "sqlite::memory:");
+    assert.equal(parse({}).dataDir, "/base/data");
   });
 
   it("reports all problems at once, each with its path", () => {

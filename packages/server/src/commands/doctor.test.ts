@@ -44,6 +44,7 @@ describe("behalf doctor", () => {
         ["keyring", "ok"],
         ["clock", "ok"],
         ["administrators", "ok"],
+        ["data folder", "ok"],
         ["issuer", "warning"],
         ["TLS", "ok"],
         ["egress", "ok"],
@@ -89,6 +90,9 @@ describe("behalf doctor", () => {
     assert.equal(code, 1);
     assert.match(find("keyring")?.detail ?? "", /needs root key [0-9a-f]{16}, which is not in the keyring/);
     assert.match(find("keyring")?.action ?? "", /further line/);
+    const { code: served, err } = await at.behalf("serve", { env: { BEHALF_PORT: "0" } });
+    assert.equal(served, 1);
+    assert.match(err, /no root key [0-9a-f]{16} in the keyring.*run "behalf doctor"/);
   });
 
   it("fails when steps of the schema are pending", async () => {
@@ -97,6 +101,13 @@ describe("behalf doctor", () => {
     assert.equal(code, 1);
     assert.match(find("schema")?.detail ?? "", /pending: 0001-foundation/);
     assert.match(find("schema")?.action ?? "", /behalf migrate/);
+  });
+
+  it("fails when the data folder cannot be written", async () => {
+    change("apis: []\n", "apis: []\ndataDir: root.key/data\n");
+    const { code, find } = await examine();
+    assert.equal(code, 1);
+    assert.match(find("data folder")?.action ?? "", /dataDir/);
   });
 
   it("fails when the database does not answer", async () => {

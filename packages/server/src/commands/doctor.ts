@@ -1,3 +1,4 @@
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { sql } from "kysely";
 import { type Config, ConfigError, loadConfig } from "../config.ts";
 import { type Keyring, KeyringError, parseKeys, readKeyFile } from "../crypto/keyring.ts";
@@ -47,6 +48,7 @@ async function examine(file: string, context: CommandContext): Promise<readonly 
     ...findings,
     rootKey,
     ...stored,
+    checkDataDir(config),
     await checkIssuer(config, context),
     checkListening(config),
     checkEgress(config),
@@ -217,6 +219,19 @@ async function checkIssuer(config: Config, context: CommandContext): Promise<Fin
     // Not running, not resolving, or not our server: for the operator one and the same.
     const action = "normal while the server is stopped; else check DNS, proxy and certificate";
     return { check, state: "warning", detail: `${config.issuer} does not answer`, action };
+  }
+}
+
+/** A token that a provider sent must be put down somewhere before it is committed. */
+function checkDataDir({ dataDir }: Config): Finding {
+  const check = "data folder";
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    accessSync(dataDir, constants.W_OK);
+    return { check, state: "ok", detail: dataDir };
+  } catch (error) {
+    const action = "let this user write there, or set dataDir to a folder on a disk that survives a restart";
+    return { check, state: "failed", detail: (error as Error).message, action };
   }
 }
 

@@ -96,6 +96,11 @@ function report(error: unknown, { output }: CommandContext): number {
     output.failure(error.message, { kind: "refused", code: error.code, ...error.members });
     return EXIT_FAILED;
   }
+  if (kind === "SealError") {
+    const advice = 'The database was sealed with another root key: run "behalf doctor" to see which.';
+    output.failure(`${message}. ${advice}`, { kind: "configuration" });
+    return EXIT_FAILED;
+  }
   if (["ConfigError", "KeyringError", "CommandError"].includes(kind)) {
     const problems = (error as { problems?: readonly string[] }).problems; // ConfigError lists them.
     output.failure(message, { kind: "configuration", ...(problems ? { problems } : {}) });
