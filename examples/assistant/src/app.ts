@@ -1,5 +1,5 @@
 import type { SessionApi } from "@behalf/sdk/session";
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Asset } from "./assets.ts";
@@ -52,6 +52,7 @@ const quoteQuery = z.object({
 export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
   app.use(secureHeaders({ issuer: deps.issuer }));
+  app.use(toOwnAddress(deps.appUrl));
   app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => problem(c, 413, "request.too_large") }));
   app.use(async (c, next) => {
     const changes = c.req.method !== "GET" && c.req.method !== "HEAD";
@@ -76,6 +77,17 @@ export function createApp(deps: AppDeps): Hono {
   addPages(app, deps);
   addApi(app, deps);
   return app;
+}
+
+/** Logins belong to one host: whoever opened another name of this machine is sent to the right one. */
+function toOwnAddress(appUrl: string): MiddlewareHandler {
+  const ownHost = new URL(appUrl).host;
+  return async (c, next) => {
+    const { host, pathname, search } = new URL(c.req.url);
+    const isPage = c.req.method === "GET" && !pathname.startsWith("/api/") && pathname !== "/healthz";
+    if (host !== ownHost && isPage) return c.redirect(`${appUrl}${pathname}${search}`, 307);
+    return next();
+  };
 }
 
 function addAsset(app: Hono, { path, type, body }: Asset): void {
