@@ -1,6 +1,6 @@
-import { connectCalendar } from "../test/support/connect.ts";
 import { logIn, signUp } from "../test/support/person.ts";
 import { TEST_SECRET } from "../test/support/server.ts";
+import { allowCalendar, connectAccount } from "../test/support/vault.ts";
 import { closedLoop } from "./load.ts";
 import { startWorld } from "./world.ts";
 
@@ -10,7 +10,11 @@ export async function bench() {
   try {
     const person = await signUp(world.issuer);
     const tokens = await logIn(world.issuer, person.agent);
-    await connectCalendar(world.issuer, person.agent, tokens.refresh_token ?? "");
+    await connectAccount(world.issuer, person, tokens.refresh_token ?? "", {
+      connection: "calendar",
+      scopes: ["calendar.read"],
+      atProvider: allowCalendar(),
+    });
     const body = new URLSearchParams({
       grant_type: "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
       requested_token_type: "http://auth0.com/oauth/token-type/federated-connection-access-token",

@@ -2,8 +2,15 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { launchChromium, newWindow, screenshot } from "../support/chromium.ts";
-import { PASSWORD } from "../support/person.ts";
+import { logIn, PASSWORD, signUp } from "../support/person.ts";
 import { APP_URL, SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
+import {
+  type CalendarProvider,
+  completeConnect,
+  startCalendar,
+  startConnect,
+  startVaultServer,
+} from "../support/vault.ts";
 
 const PURCHASE = {
   type: "purchase",
@@ -40,7 +47,7 @@ describe("the server's pages in Chromium", () => {
     return page;
   }
 
-  async function signUp(page: Page, email: string): Promise<void> {
+  async function fillSignUp(page: Page, email: string): Promise<void> {
     await page.goto(`${server.url}signup`);
     await page.getByLabel("Your name").fill("Anne Example");
     await page.getByLabel("E-mail address").fill(email);
@@ -115,7 +122,7 @@ describe("the server's pages in Chromium", () => {
 
   it("lead from log-in through consent back to the app", async () => {
     const page = await open({}, "login");
-    await signUp(page, "consent-browser@example.com");
+    await fillSignUp(page, "consent-browser@example.com");
     const scope = "openid profile email offline_access orders:create";
     const target = authorizeAddress({ client_id: "other", audience: SHOP, scope });
     await page.goto(target);
@@ -130,7 +137,7 @@ describe("the server's pages in Chromium", () => {
   it("show an empty inbox, a waiting request, its details, and the answer", async () => {
     const email = "inbox-browser@example.com";
     const page = await open({ phone: true }, "login");
-    await signUp(page, email);
+    await fillSignUp(page, email);
     await screenshot(page, "inbox-empty-phone");
     await ask(email);
     await page.goto(`${server.url}approvals`);
@@ -147,7 +154,7 @@ describe("the server's pages in Chromium", () => {
     const email = "desk-browser@example.com";
     const context = await newWindow(browser, { javaScript: false, dark: true });
     const page = await context.newPage();
-    await signUp(page, email);
+    await fillSignUp(page, email);
     await ask(email);
     await page.goto(`${server.url}approvals`);
     await page.locator('a[href*="/approvals/apr_"]').first().click();
@@ -160,7 +167,7 @@ describe("the server's pages in Chromium", () => {
 
   it("ask before logging out, and say when it is done", async () => {
     const page = await open({}, "login");
-    await signUp(page, "logout-browser@example.com");
+    await fillSignUp(page, "logout-browser@example.com");
     const wait = page.waitForRequest((request) => request.url().startsWith(APP_URL));
     await page.goto(authorizeAddress()).catch(() => undefined); // Nobody listens at the app's address.
     await wait;
@@ -207,5 +214,52 @@ describe("the server's pages in Chromium", () => {
       seen.join(),
     );
     await page.context().close();
+  });
+});
+
+/** The connect pages, with the calendar's own page between them. */
+describe("connecting an account in Chromium", () => {
+  it("shows which account goes to which agent, lists it, and lets it go again", async () => {
+    const browser = await launchChromium();
+    let calendar: CalendarProvider | undefined;
+    const server = await startVaultServer({
+      connect: async (callback) => {
+        calendar = await startCalendar(callback, { secret: TEST_SECRET });
+        return [calendar.connection];
+      },
+      policies: { assistant: { calendar: ["calendar.read"] } },
+      env: { CALENDAR_SECRET: TEST_SECRET },
+    });
+    try {
+      const person = await signUp(server.url);
+      const tokens = await logIn(server.url, person.agent);
+      const request = { connection: "calendar", scopes: ["calendar.read"] };
+      const started = await startConnect(server.url, tokens.refresh_token ?? "", request);
+      const context = await newWindow(browser, { javaScript: false, phone: true });
+      const page = await context.newPage();
+      await page.goto(started.link);
+      await page.getByLabel("E-mail address").fill(person.email);
+      await page.getByLabel("Password").fill(PASSWORD);
+      await page.getByRole("button", { name: "Log in" }).click();
+      await page.getByRole("button", { name: "Allow" }).waitFor();
+      await screenshot(page, "calendar-phone");
+      await page.getByRole("radio").first().check();
+      await page.getByRole("button", { name: "Allow" }).click();
+      await page.getByRole("button", { name: "Connect" }).waitFor();
+      await screenshot(page, "connect-confirm-phone");
+      const back = page.waitForRequest((sent) => sent.url().startsWith(APP_URL));
+      await page.getByRole("button", { name: "Connect" }).click();
+      const completed = await completeConnect(server.url, started, new URL((await back).url()));
+      assert.equal(completed.status, 201);
+      await page.waitForURL("chrome-error://**");
+      await page.goto(`${server.url}accounts`);
+      await screenshot(page, "accounts-phone");
+      await page.getByRole("button", { name: "Disconnect" }).first().click();
+      await screenshot(page, "accounts-empty-phone");
+    } finally {
+      await browser.close();
+      await server.close();
+      await calendar?.provider.close();
+    }
   });
 });

@@ -20,6 +20,8 @@ export interface VaultServerOptions {
   readonly clock?: { now(): number };
   /** Files of a certificate for `localhost`; with them the server and its issuer are https. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /** Issuer of a server that runs already on the same database: this one joins it, on a port of its own. */
+  readonly issuer?: string;
   /** The connections; `callback` is the address that is to be registered at each provider. */
   connect(callback: string): Promise<readonly ConnectionEntry[]> | readonly ConnectionEntry[];
   /** Client id, connection, scopes that the client may have of it. */
@@ -33,7 +35,7 @@ export interface VaultServerOptions {
 /** Starts the server on a port that the providers can be told before. */
 export async function startVaultServer(options: VaultServerOptions): Promise<TestServer> {
   const port = await freePort();
-  const issuer = `${options.tls ? "https" : "http"}://localhost:${port}/`;
+  const issuer = options.issuer ?? `${options.tls ? "https" : "http"}://localhost:${port}/`;
   const connections = await options.connect(`${issuer}login/callback`);
   const change = (config: ReturnType<typeof testConfig>) => {
     Object.assign(config, testConfig(port), { issuer, connections });

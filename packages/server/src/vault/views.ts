@@ -95,6 +95,7 @@ export function accountsPage(of: {
     title: vault.accountsTitle,
     wide: true,
     self: "/accounts",
+    account: { current: "accounts" },
     body: html`<h1>${vault.accountsTitle}</h1>
 <p class="soft">${vault.accountsLead}</p>
 ${of.disconnected ? html`<p class="notice" role="status">${vault.disconnected}</p>` : ""}
