@@ -53,7 +53,11 @@ export function errorsOf<Code extends string>(table: ErrorTable<Code>) {
 export const httpErrors = {
   "request.invalid": { status: 400, retryable: false, message: "The request is malformed. See detail." },
   "request.too_large": { status: 413, retryable: false, message: "The body is too large. Send less." },
-  "request.not_found": { status: 404, retryable: false, message: "There is nothing at this address. Check path and method." },
+  "request.not_found": {
+    status: 404,
+    retryable: false,
+    message: "There is nothing at this address. Check path and method.",
+  },
   "request.unsupported_media_type": {
     status: 415,
     retryable: false,
