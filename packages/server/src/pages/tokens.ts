@@ -33,7 +33,7 @@ button.deny { background: var(--danger); border-color: var(--danger); color: var
 button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
 button:hover, .button:hover { filter: brightness(1.07); }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; } .actions > * { flex: 1 1 9rem; } .actions form > button { width: 100%; }
-nav.account { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; align-items: baseline; margin: -.5rem 0 1.25rem; padding-bottom: .75rem; border-bottom: 1px solid var(--line); }
+nav.account { display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .9rem; align-items: baseline; margin: -.5rem 0 1.25rem; padding-bottom: .75rem; border-bottom: 1px solid var(--line); }
 nav.account a { text-decoration: none; color: var(--ink-soft); } nav.account a[aria-current] { color: var(--ink); font-weight: 650; }
 nav.account a.end { margin-left: auto; }
 a { color: var(--main); } :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
@@ -41,6 +41,7 @@ a { color: var(--main); } :focus-visible { outline: 3px solid var(--focus); outl
 .notice { border: 1px solid var(--good); color: var(--good); border-radius: 8px; padding: .65rem .8rem; margin: 1rem 0 0; }
 ul.plain { list-style: none; margin: 1rem 0 0; padding: 0; }
 ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain > li:first-child { border-top: 0; }
+ul.plain > li > form { margin-top: .9rem; }
 ul.checks { list-style: none; padding: 0; margin: 1rem 0; } ul.checks > li { padding: .35rem 0 .35rem 1.75rem; position: relative; }
 ul.checks > li::before { content: "✓"; position: absolute; left: .2rem; color: var(--good); font-weight: 700; }
 dl.facts { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .5rem 1rem; margin: 1rem 0; } dl.facts dt { color: var(--ink-soft); } dl.facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
