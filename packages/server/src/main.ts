@@ -133,7 +133,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const slices = await createSlices(services);
   await slices.vault.start();
   const app = composeApp(services, slices);
-  const nodeHandlers = [slices.oauth.handler];
+  const nodeHandlers = [slices.fga.handler, slices.oauth.handler];
   const server = await startHttpServer({ app, nodeHandlers, log, ids, clock }, config.listen);
   const background = startBackground(services, slices);
   log.info("ready", { issuer: config.issuer, port: server.port });

@@ -1,14 +1,14 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "../http/errors.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
 import type { RequireToken } from "../oauth/index.ts";
 import { fgaError } from "./errors.ts";
 
 /**
- * Lets a request in that carries a preshared key or an access token of ours for the FGA API; answers at once for
- * a key. @throws FgaApiError `bearer_token_missing`, `unauthenticated`, `forbidden`
+ * Lets a request in whose `Authorization` carries a preshared key or an access token of ours for the FGA API;
+ * answers at once for a key. @throws FgaApiError `bearer_token_missing`, `unauthenticated`, `forbidden`
  */
-export type Authenticate = (request: Request) => Promise<void> | undefined;
+export type Authenticate = (authorization: string | undefined) => Promise<void> | undefined;
 
 const BEARER = /^Bearer +([^\s]+)$/i;
 
@@ -28,8 +28,9 @@ export function createAuthenticate(deps: {
     return found;
   }
 
-  async function requireClient(request: Request): Promise<void> {
+  async function requireClient(authorization: string): Promise<void> {
     try {
+      const request = new Request(deps.audience, { headers: { authorization } });
       const token = await deps.requireToken(request, { audience: deps.audience, scopes: [] });
       // Whoever may call this API may change who may do what; a token that a user handed to an app must not.
       if (token.userId !== undefined)
@@ -40,15 +41,14 @@ export function createAuthenticate(deps: {
     }
   }
 
-  return (request) => {
-    const header = request.headers.get("authorization");
-    if (!header) throw fgaError("bearer_token_missing");
-    const token = BEARER.exec(header)?.[1];
+  return (authorization) => {
+    if (!authorization) throw fgaError("bearer_token_missing");
+    const token = BEARER.exec(authorization)?.[1];
     if (token === undefined) throw fgaError("unauthenticated", undefined, "not a bearer token");
-    return isPreshared(token) ? undefined : requireClient(request);
+    return isPreshared(token) ? undefined : requireClient(authorization);
   };
 }
 
 function digestOf(value: string): Buffer {
-  return createHash("sha256").update(value, "utf8").digest();
+  return hash("sha256", value, "buffer");
 }

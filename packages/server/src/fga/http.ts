@@ -1,48 +1,30 @@
-import { isUtf8 } from "node:buffer";
-import type { JsonObject } from "@behalf/fga";
 import type { Context } from "hono";
 import { currentRequest } from "../http/context.ts";
 import { ApiError } from "../http/errors.ts";
 import { MAX_FGA_BODY_BYTES, readText } from "../http/limits.ts";
 import type { Log } from "../lib/log.ts";
 import { FgaApiError, type FgaErrorName, fgaError, wireErrorOf } from "./errors.ts";
-import { parseBody } from "./message.ts";
 
-/** Reads the body within OpenFGA's limit. @throws FgaApiError `validation_error`, `exceeded_entity_limit` */
-export async function readFgaBody(c: Context): Promise<JsonObject> {
-  const announced = c.req.header("content-length");
-  // A body of announced length is never longer than that, so that it can be taken in one piece.
-  if (announced !== undefined && Number(announced) <= MAX_FGA_BODY_BYTES) {
-    const bytes = Buffer.from(await c.req.arrayBuffer());
-    if (!isUtf8(bytes)) throw fgaError("validation_error", "the body is not UTF-8");
-    return parseBody(bytes.toString("utf8"));
-  }
-  try {
-    return parseBody(await readText(c.req.raw, MAX_FGA_BODY_BYTES));
-  } catch (error) {
-    if (!ApiError.is(error)) throw error;
-    if (error.code !== "request.too_large") throw fgaError("validation_error", "the body is not UTF-8");
-    throw fgaError(
-      "exceeded_entity_limit",
-      `The number of bytes exceeds the allowed limit of ${MAX_FGA_BODY_BYTES}`,
-    );
-  }
+/** An answer, whatever carries it: the web-standard routes or `node:http`. */
+export interface Answer {
+  readonly status: number;
+  /** `""` for none. */
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Answers with JSON. */
-export function json(
-  status: number,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { "content-type": "application/json", ...headers },
-  });
+/** JSON with headers of its own. */
+export function json(status: number, body: unknown, headers: Answer["headers"] = {}): Answer {
+  return { status, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
 }
 
-/** Answers with what went wrong. What is no refusal is logged and says nothing to the caller. */
-export function errorResponse(log: Log, error: unknown): Response {
+/** 204 with headers. */
+export function noContent(headers: Answer["headers"]): Answer {
+  return { status: 204, body: "", headers };
+}
+
+/** What went wrong, as an answer. What is no refusal is logged and says nothing to the caller. */
+export function errorAnswer(log: Log, error: unknown): Answer {
   const { status, code, message } = refusalOf(log, error);
   return json(status, { code, message }, errorHeaders(status));
 }
@@ -51,10 +33,45 @@ export function errorResponse(log: Log, error: unknown): Response {
  * The same for a stream: OpenFGA's gateway writes a generic status there. Both forms go out, because nothing was
  * sent yet and clients read either.
  */
-export function streamErrorResponse(log: Log, error: unknown): Response {
+export function streamErrorAnswer(log: Log, error: unknown): Answer {
   const { status, code, message } = refusalOf(log, error);
-  const generic = { code: status === 500 ? GRPC_INTERNAL : GRPC_INVALID_ARGUMENT, message, details: [] };
+  const generic = { code: status >= 500 ? GRPC_INTERNAL : GRPC_INVALID_ARGUMENT, message, details: [] };
   return json(status, { code, message, error: generic }, errorHeaders(status));
+}
+
+/** The answer as the web-standard routes give it. */
+export function toResponse({ status, body, headers }: Answer): Response {
+  return new Response(body === "" ? null : body, { status, headers });
+}
+
+/** Headers that OpenFGA's clients and proxies read. */
+export function headersOf(storeId: string, modelId?: string): Record<string, string> {
+  return modelId === undefined
+    ? { "openfga-store-id": storeId }
+    : { "openfga-store-id": storeId, "openfga-authorization-model-id": modelId };
+}
+
+/** The text of a body within OpenFGA's limit. @throws FgaApiError `validation_error`, `exceeded_entity_limit` */
+export async function readFgaText(c: Context): Promise<string> {
+  try {
+    return await readText(c.req.raw, MAX_FGA_BODY_BYTES);
+  } catch (error) {
+    if (!ApiError.is(error)) throw error;
+    throw error.code === "request.too_large" ? bodyTooLarge() : bodyNotText();
+  }
+}
+
+/** The refusal of a body past the limit. */
+export function bodyTooLarge(): FgaApiError {
+  return fgaError(
+    "exceeded_entity_limit",
+    `The number of bytes exceeds the allowed limit of ${MAX_FGA_BODY_BYTES}`,
+  );
+}
+
+/** The refusal of bytes that are no UTF-8: replaced in silence, two bodies would become one text. */
+export function bodyNotText(): FgaApiError {
+  return fgaError("validation_error", "the body is not UTF-8");
 }
 
 const GRPC_INVALID_ARGUMENT = 3;

@@ -1,4 +1,5 @@
 import type { Hono } from "hono";
+import type { NodeHandler } from "../http/server.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
@@ -9,7 +10,10 @@ import { createAssertions } from "./assertions.ts";
 import { createAuthenticate } from "./authenticate.ts";
 import { createContinuationTokens } from "./continuation.ts";
 import { createModels } from "./models.ts";
+import { createNodeHandler } from "./node-handler.ts";
+import { createPaging } from "./paging.ts";
 import { createQueries } from "./queries.ts";
+import { createQueryEndpoints } from "./query-endpoints.ts";
 import { createResidents, type ResidentLimits } from "./resident.ts";
 import { fgaRoutes } from "./routes.ts";
 import { createStores } from "./stores.ts";
@@ -19,6 +23,8 @@ import { createTuples } from "./tuples.ts";
 export interface Fga {
   /** `/stores` and everything below. */
   readonly routes: Hono;
+  /** The query endpoints of {@link routes} on `node:http`; serve it first. */
+  readonly handler: NodeHandler;
 }
 
 export function createFga(deps: {
@@ -42,16 +48,20 @@ export function createFga(deps: {
       models.forget(id);
     },
   });
+  const queries = createQueries({ ...deps, models, residents });
+  const endpoints = createQueryEndpoints({ queries });
+  const authenticate = createAuthenticate({ ...deps, audience: `${deps.issuer}fga/` });
   return {
+    handler: createNodeHandler({ ...deps, endpoints, authenticate }),
     routes: fgaRoutes({
       ...deps,
+      authenticate,
+      endpoints,
       stores,
       models,
-      authenticate: createAuthenticate({ ...deps, audience: `${deps.issuer}fga/` }),
-      tokens: createContinuationTokens(deps.cursorKey),
       tuples: createTuples({ ...deps, models, residents }),
-      queries: createQueries({ ...deps, models, residents }),
       assertions: createAssertions({ ...deps, models }),
+      paging: createPaging(createContinuationTokens(deps.cursorKey)),
     }),
   };
 }
