@@ -1,3 +1,4 @@
+import "./oauth/runtime-warning.ts";
 import { join } from "node:path";
 import { Hono } from "hono";
 import { type Admin, createAdmin } from "./admin/index.ts";
