@@ -133,8 +133,6 @@ function report() {
   console.log(`total ${((Date.now() - startedAt) / 1_000).toFixed(0)} s`);
   const skipped = results.some((result) => result.skipped > 0);
   if (skipped)
-    console.log(
-      "skipped tests name their reason above" + (process.env.CI ? "; in CI that is a failure" : ""),
-    );
+    console.log(`skipped tests name their reason above${process.env.CI ? "; in CI that is a failure" : ""}`);
   process.exit(results.some((result) => result.code !== 0) || (skipped && process.env.CI) ? 1 : 0);
 }

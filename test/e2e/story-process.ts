@@ -1,10 +1,10 @@
-import { runStory, StoryError, type StoryOptions } from "./story.ts";
+import { type CrashedProgram, runStory, StoryError, type StoryOptions } from "./story.ts";
 
 /**
  * The story as a process: it is told where everything is by a message of its parent, may ask the parent to
- * crash the assistant, prints each step, and exits with 0 or 1.
+ * crash a program, prints each step, and exits with 0 or 1.
  */
-type Addresses = Omit<StoryOptions, "onStep" | "crashAssistant">;
+type Addresses = Omit<StoryOptions, "onStep" | "crash">;
 
 process.once("message", (addresses) => void main(addresses as Addresses)); // sent by tools/demo/story.mjs alone
 
@@ -13,7 +13,7 @@ async function main(addresses: Addresses): Promise<void> {
     await runStory({
       ...addresses,
       onStep: (step) => console.log(`ok  ${step}`),
-      crashAssistant,
+      crash,
     });
   } catch (error) {
     if (!(error instanceof StoryError)) throw error;
@@ -23,9 +23,9 @@ async function main(addresses: Addresses): Promise<void> {
   process.disconnect?.(); // absent when it was not started with a channel
 }
 
-function crashAssistant(): Promise<void> {
+function crash(program: CrashedProgram): Promise<void> {
   return new Promise((resolve) => {
     process.once("message", () => resolve());
-    process.send?.({ crash: "assistant" });
+    process.send?.({ crash: program });
   });
 }

@@ -10,9 +10,12 @@ export interface StoryOptions {
   readonly calendarUrl: string;
   /** Called with the sentence of a step that has passed. */
   readonly onStep?: (step: string) => void;
-  /** Kills the assistant without warning and starts it again on the same data. Without it that step is left out. */
-  readonly crashAssistant?: () => Promise<void>;
+  /** Kills a program without warning and starts it again on the same data. Without it those steps are left out. */
+  readonly crash?: (program: CrashedProgram) => Promise<void>;
 }
+
+/** A program that the story may kill. */
+export type CrashedProgram = "server" | "assistant";
 
 /** A step of the story did not hold. */
 export class StoryError extends Error {
@@ -57,11 +60,16 @@ export async function runStory(options: StoryOptions): Promise<void> {
   await tell("of two purchases in one sentence, the approved one alone is made", () =>
     twoPurchases(options, anne),
   );
-  const { crashAssistant } = options;
-  if (crashAssistant) {
-    await tell("a purchase outlives the assistant being killed, and is made exactly once", () =>
-      crash(options, anne, crashAssistant),
-    );
+  const { crash } = options;
+  if (crash) {
+    for (const program of ["assistant", "server"] as const) {
+      await tell(`a purchase outlives the ${program} being killed, and is made exactly once`, () =>
+        purchaseAcrossCrashes(options, anne, () => crash(program)),
+      );
+      await tell(`the ${program}, killed while a purchase is being made, doubles nothing`, () =>
+        crashDuringPurchase(options, anne, () => crash(program)),
+      );
+    }
   }
   await tell("after logging out the conversation is closed", () => logOut(options, anne));
 }
@@ -333,24 +341,45 @@ async function twoPurchases(options: StoryOptions, person: Person): Promise<void
   assert.equal(await orderCount(options), before + 1, "exactly one order");
 }
 
-async function crash(
+async function purchaseAcrossCrashes(
   options: StoryOptions,
   person: Person,
-  crashAssistant: () => Promise<void>,
+  crash: () => Promise<void>,
 ): Promise<void> {
   const before = await orderCount(options);
   const { interrupts } = await person.say("Buy a notebook");
   const id = approvalOf(interrupts[0]);
-  await crashAssistant();
+  await crash();
   const { messages, unanswered } = await person.open();
   const last = messages.at(-1)?.parts.at(-1);
   assert.ok(last?.errorText?.includes(id), "the conversation is there, and the purchase still waits");
   assert.equal(unanswered, false);
   await answerApproval(options, person, id, "approve");
-  await crashAssistant();
+  await crash();
   const { outputs } = await person.resume();
   assert.equal(outputs.find(({ tool }) => tool === "buy")?.output.status, "bought");
   assert.equal(await orderCount(options), before + 1, "exactly one order");
+}
+
+/**
+ * The kill comes while the approval is fetched and spent. Whatever was acknowledged holds; an answer that was
+ * under way may be lost, and then the person is asked again rather than charged twice.
+ */
+async function crashDuringPurchase(
+  options: StoryOptions,
+  person: Person,
+  crash: () => Promise<void>,
+): Promise<void> {
+  const before = await orderCount(options);
+  const { interrupts } = await person.say("Buy a notebook");
+  await answerApproval(options, person, approvalOf(interrupts[0]), "approve");
+  const [resumed] = await Promise.allSettled([person.resume(), crash()]);
+  const first = resumed.status === "fulfilled" ? resumed.value : await person.resume();
+  const status = first.outputs.find(({ tool }) => tool === "buy")?.output.status;
+  const made = (await orderCount(options)) - before;
+  assert.equal(made, status === "bought" ? 1 : 0, `the answer was ${status}`);
+  if (status === "bought") return;
+  await purchase(options, person);
 }
 
 async function logOut({ assistantUrl }: StoryOptions, person: Person): Promise<void> {

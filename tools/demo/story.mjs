@@ -15,9 +15,9 @@ export function runStory(programs, say) {
   });
   child.send({ issuerUrl: issuer, assistantUrl, shopUrl, calendarUrl });
   child.on("message", async ({ crash }) => {
-    if (crash !== "assistant") return;
-    await programs.crashAndRestart("assistant");
-    if (child.connected) child.send({ restarted: "assistant" });
+    if (!crash) return;
+    await programs.crashAndRestart(crash);
+    if (child.connected) child.send({ restarted: crash });
   });
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
