@@ -55,10 +55,10 @@ test("the verifier that is sent with the code belongs to the challenge of the sa
 test("the session cookie is bound to the host and holds no token and nothing of the user", async (t) => {
   const { browser } = await setUpLogin(t);
   const response = await browser.logIn();
-  const [cookie = ""] = response.headers.getSetCookie().filter((value) => value.includes("behalf_session"));
+  const [cookie = ""] = response.headers.getSetCookie().filter((value) => value.includes("behalf_app"));
   assert.match(
     cookie,
-    /^__Host-behalf_session=[\w.-]+; Max-Age=604800; Path=\/; HttpOnly; SameSite=Lax; Secure$/,
+    /^__Host-behalf_app=[\w.-]+; Max-Age=604800; Path=\/; HttpOnly; SameSite=Lax; Secure$/,
   );
   assert.ok(cookie.length < 500);
   for (const part of cookie.split(/[=.;]/)) {
@@ -232,7 +232,7 @@ test("a logout ends the session here and its token, and goes on to the server", 
     post_logout_redirect_uri: "https://app.example",
   });
   assert.equal(peer.to("/oauth/revoke")[0]?.form.get("token"), "rt-1");
-  assert.equal(browser.cookies.has("__Host-behalf_session"), false);
+  assert.equal(browser.cookies.has("__Host-behalf_app"), false);
   assert.equal(await session.getSession(former), undefined);
 });
 

@@ -24,7 +24,8 @@ export interface HeldToken {
   expiresAtMs: number;
 }
 
-const COOKIE = "behalf_session";
+/** Not the server's cookie: on one host, such as localhost, browsers share cookies between all ports. */
+const COOKIE = "behalf_app";
 /** A token is renewed this long before it ends, so that none ends on its way. */
 const RENEWAL_MARGIN_MS = 30_000;
 /** Different audiences and scopes one session keeps tokens for; the oldest goes. */
