@@ -33,7 +33,6 @@ export const fgaErrors = {
   type_not_found: refusal(400, "type not found"),
   relation_not_found: refusal(400, "relation not found"),
   invalid_tuple: refusal(400, "Invalid tuple. See message."),
-  store_id_invalid_length: refusal(400, "The store id has the wrong length."),
   assertions_too_many_items: refusal(400, "The assertions are too many."),
   tuple_key_value_not_specified: refusal(400, "The tuple key is missing."),
   page_size_invalid: refusal(400, "The page size is out of range."),
@@ -46,7 +45,6 @@ export const fgaErrors = {
   ),
   exceeded_entity_limit: refusal(400, "The request exceeds a limit. See message."),
   invalid_authorization_model: refusal(400, "The model is invalid. See message."),
-  cancelled: refusal(400, "Request Cancelled"),
   invalid_start_time: refusal(400, "Invalid start time"),
   Aborted: refusal(409, "transactional write failed due to conflict"),
   internal_error: { status: 500, retryable: false, message: "Internal Server Error" },
@@ -98,10 +96,17 @@ export function invalidField(at: string, reason: string): FgaApiError {
 export function wireErrorOf(
   error: unknown,
 ): { status: number; code: FgaErrorName; message: string } | undefined {
-  if (FgaError.is(error) || FgaApiError.is(error))
-    return { status: fgaErrors[error.code].status, code: error.code, message: error.message };
+  if (FgaError.is(error) || FgaApiError.is(error)) {
+    const { code, message } = error;
+    // The engine's list of codes is OpenFGA's; two of them nothing here answers with.
+    return isName(code) ? { status: fgaErrors[code].status, code, message } : undefined;
+  }
   if (ApiError.is(error) && error.status === 401) return wireErrorOf(fgaError("unauthenticated"));
   return undefined;
+}
+
+function isName(code: string): code is FgaErrorName {
+  return Object.hasOwn(fgaErrors, code);
 }
 
 /** Some fields have codes of their own. @see openfga `getCustomizedErrorCode` */
