@@ -3,7 +3,16 @@ import { test } from "node:test";
 import { exportJWK, generateKeyPair, jwtVerify } from "jose";
 import { createBehalf } from "./behalf.ts";
 import { createMemoryStore } from "./store.ts";
-import { behalfOf, CLIENT_SECRET, DISCOVERY, discovery, manualClock, startPeer, TOKEN } from "./testing.ts";
+import {
+  asAnne,
+  behalfOf,
+  CLIENT_SECRET,
+  DISCOVERY,
+  discovery,
+  manualClock,
+  startPeer,
+  TOKEN,
+} from "./testing.ts";
 
 test("a client with a private key proves itself by a short-lived assertion, a new one each time", async (t) => {
   const peer = await startPeer(t, { [TOKEN]: { body: {} } });
@@ -80,4 +89,34 @@ test("a form can not replace this client's own credentials", async (t) => {
   const form = peer.to(TOKEN)[0]?.form;
   assert.deepEqual(form?.getAll("client_id"), ["agent"]);
   assert.deepEqual(form?.getAll("client_secret"), [CLIENT_SECRET]);
+});
+
+test("what the server does not offer is an error of its own, and no address is guessed", async (t) => {
+  const peer = await startPeer(t);
+  const {
+    backchannel_authentication_endpoint: _approvals,
+    device_authorization_endpoint: _devices,
+    ...less
+  } = discovery(peer.issuer);
+  peer.answer(DISCOVERY, { body: less });
+  const behalf = behalfOf(peer);
+  let ran = false;
+  const tool = () => (ran = true);
+  const options = { toolName: "buy", scopes: ["orders:create"] };
+  const cases: [ReturnType<typeof behalf.withDeviceAuthorization>, RegExp][] = [
+    [
+      behalf.withAsyncAuthorization({ ...options, bindingMessage: "Buy" }, tool),
+      /no asynchronous authorization/,
+    ],
+    [behalf.withDeviceAuthorization(options, tool), /no device authorization/],
+  ];
+  for (const [guarded, message] of cases) {
+    const call = asAnne(() => guarded(null, { toolCallId: "call-1" }));
+    await assert.rejects(call, { code: "oauth.unsupported", retryable: false, message });
+  }
+  assert.equal(ran, false);
+  assert.deepEqual(
+    peer.requests.map(({ path }) => path),
+    [DISCOVERY],
+  );
 });
