@@ -88,7 +88,6 @@ export function createChecker(query: Query, subject: Subject): Checker {
     const remembered = recall(relation, object, depth, cycles);
     if (remembered !== undefined) return remembered;
     if (depth >= maxDepth) return fail(tooComplex());
-    query.step();
     const hitsBefore = cycleHits;
     const outcome = relation.isUnion
       ? evaluateUnion(relation, object, depth, cycles)
@@ -99,6 +98,7 @@ export function createChecker(query: Query, subject: Subject): Checker {
   }
 
   function onPath(relation: RelationDef, object: number, depth: number, cycles: boolean): Outcome {
+    query.step();
     const open = path.get(relation) ?? new Set();
     path.set(relation, open.add(object));
     const outcome = rewrite(relation.rewrite, relation, object, depth, cycles);

@@ -1,7 +1,9 @@
 import type { Dependent, RelationDef, RelationDraft, Rewrite } from "./model.ts";
+import type { ReachDraft } from "./reach.ts";
 
 /** Fills in what follows from rewrites and restrictions: tuplesets, reach, unions, cycles and dependents. */
-export function analyseModel(relations: readonly RelationDraft[]): void {
+export function analyseModel(relations: readonly RelationDraft[], createReach: () => ReachDraft): void {
+  const reaches = new Map<RelationDef, ReachDraft>();
   const drafts = new Map<RelationDef, RelationDraft>(relations.map((draft) => [draft, draft]));
   for (const relation of relations) {
     for (const tupleset of tuplesetsOf(relation.rewrite)) {
@@ -9,7 +11,7 @@ export function analyseModel(relations: readonly RelationDraft[]): void {
       if (draft) draft.isTupleset = true;
     }
   }
-  for (const component of components(relations)) analyseComponent(component);
+  for (const component of components(relations)) analyseComponent(component, reaches, createReach());
   const dependents = new Map<RelationDef, Dependent[]>(relations.map((draft) => [draft, []]));
   for (const relation of relations) {
     for (const { target, hop, grants } of edgesOf(relation))
@@ -19,18 +21,27 @@ export function analyseModel(relations: readonly RelationDraft[]): void {
 }
 
 /** Relations that lead to each other share what they lead to; what they lead to outside is analysed already. */
-function analyseComponent(component: readonly RelationDraft[]): void {
+function analyseComponent(
+  component: readonly RelationDraft[],
+  reaches: Map<RelationDef, ReachDraft>,
+  reach: ReachDraft,
+): void {
   const members = new Set<RelationDef>(component);
   const targets = component.flatMap((draft) => edgesOf(draft).map(({ target }) => target));
   const outside = targets.filter((target) => !members.has(target));
-  const reach = new Set<string>();
   for (const draft of component) for (const restriction of draft.restrictions) reach.add(restriction.kind);
   for (const target of targets) reach.add(target.key);
-  for (const target of new Set(outside)) for (const kind of target.reach) reach.add(kind);
+  for (const target of new Set(outside)) {
+    const known = reaches.get(target);
+    if (known) reach.addAll(known);
+  }
   const isUnion =
     component.every((draft) => isUnionOnly(draft.rewrite)) && outside.every((target) => target.isUnion);
   const mayCycle = targets.length > outside.length || outside.some((target) => target.mayCycle);
-  for (const draft of component) Object.assign(draft, { reach, isUnion, mayCycle });
+  for (const draft of component) {
+    reaches.set(draft, reach);
+    Object.assign(draft, { reach, isUnion, mayCycle });
+  }
 }
 
 /** One way in which a relation asks another. */

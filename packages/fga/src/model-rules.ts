@@ -262,7 +262,9 @@ function leastFixpoint(
     for (const [relation, written] of relations) {
       queue.push([type, relation, written]);
       for (const key of mentionsOf(types, type, written)) {
-        mentionedBy.set(key, [...(mentionedBy.get(key) ?? []), [type, relation, written]]);
+        const known = mentionedBy.get(key);
+        if (known) known.push([type, relation, written]);
+        else mentionedBy.set(key, [[type, relation, written]]);
       }
     }
   }

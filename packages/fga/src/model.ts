@@ -1,8 +1,14 @@
 import { relationNotFound, typeNotFound } from "./errors.ts";
 import { analyseModel } from "./model-analysis.ts";
-import type { AuthorizationModelJson, ConditionJson, TypeDefinitionJson, UsersetJson } from "./model-json.ts";
+import type {
+  AuthorizationModelJson,
+  ConditionJson,
+  RelationReferenceJson,
+  UsersetJson,
+} from "./model-json.ts";
 import { readModelJson } from "./model-json.ts";
 import { DEFAULT_MODEL_LIMITS, type ModelLimits, validateModel } from "./model-rules.ts";
+import { createReachFactory, type Reach } from "./reach.ts";
 
 /** A validated model, compiled for evaluation. Immutable; keep one per model id and share it. */
 export interface Model {
@@ -38,7 +44,7 @@ export interface RelationDef {
   /** True on the right of a `from`. */
   readonly isTupleset: boolean;
   /** Kinds of users from which the model has a path to this relation: `user`, `user:*`, `group#member`. */
-  readonly reach: ReadonlySet<string>;
+  readonly reach: Reach;
   /** True if nothing that the relation leads to has an intersection or an exclusion. */
   readonly isUnion: boolean;
   /** True if the model lets the relation lead back to a relation that led to it. */
@@ -136,9 +142,13 @@ function compileModel(json: AuthorizationModelJson): Model {
   }
   const assignable = new Map<string, Assignable[]>();
   const model: Model = { json, types, conditions, assignable };
-  for (const definition of json.type_definitions) {
-    for (const [name, draft] of types.get(definition.type)?.relations ?? []) {
-      draft.restrictions = compileRestrictions(model, definition, name);
+  for (const { type, metadata } of json.type_definitions) {
+    const information = new Map(Object.entries(metadata?.relations ?? {}));
+    for (const [name, draft] of types.get(type)?.relations ?? []) {
+      draft.restrictions = compileRestrictions(
+        model,
+        information.get(name)?.directly_related_user_types ?? [],
+      );
     }
   }
   for (const { type, relations } of json.type_definitions) {
@@ -147,7 +157,7 @@ function compileModel(json: AuthorizationModelJson): Model {
     }
   }
   const drafts = [...types.values()].flatMap((type) => [...type.relations.values()]);
-  analyseModel(drafts);
+  analyseModel(drafts, createReachFactory(kindsOf(drafts)));
   for (const relation of drafts) {
     for (const restriction of relation.restrictions) {
       const known = assignable.get(restriction.kind);
@@ -158,6 +168,9 @@ function compileModel(json: AuthorizationModelJson): Model {
   return model;
 }
 
+/** Stands in until the analysis. */
+const NOTHING: Reach = { size: 0, has: () => false };
+
 function draftOf(type: string, name: string): RelationDraft {
   return {
     type,
@@ -166,18 +179,28 @@ function draftOf(type: string, name: string): RelationDraft {
     rewrite: { kind: "this" },
     restrictions: [],
     isTupleset: false,
-    reach: new Set(),
+    reach: NOTHING,
     isUnion: true,
     mayCycle: false,
     dependents: [],
   };
 }
 
+/** Numbers for everything that {@link RelationDef.reach} may hold. */
+function kindsOf(relations: readonly RelationDef[]): Map<string, number> {
+  const kinds = new Map<string, number>();
+  for (const { key, restrictions } of relations) {
+    for (const kind of [key, ...restrictions.map((restriction) => restriction.kind)]) {
+      if (!kinds.has(kind)) kinds.set(kind, kinds.size);
+    }
+  }
+  return kinds;
+}
+
 /** Several restrictions of one kind differ in their condition only and become one entry. */
-function compileRestrictions(model: Model, definition: TypeDefinitionJson, relation: string): Restriction[] {
+function compileRestrictions(model: Model, references: readonly RelationReferenceJson[]): Restriction[] {
   const byKind = new Map<string, Mutable<Restriction> & { conditions: ConditionJson[] }>();
-  const information = new Map(Object.entries(definition.metadata?.relations ?? {})).get(relation);
-  for (const { type, relation: of, wildcard, condition } of information?.directly_related_user_types ?? []) {
+  for (const { type, relation: of, wildcard, condition } of references) {
     const kind = of === undefined ? (wildcard ? `${type}:*` : type) : `${type}#${of}`;
     const target = of === undefined ? undefined : relationOf(model, type, of);
     const entry = byKind.get(kind) ?? {

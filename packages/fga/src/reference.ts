@@ -41,9 +41,11 @@ type Outcome = "yes" | "no" | "cycle" | FgaError;
 
 export function createReference(options: ReferenceOptions): Reference {
   const { model, conditions, context = {}, maxDepth = 25, maxSteps = 100_000 } = options;
-  const contextual = options.contextualTuples ?? [];
-  const overridden = new Set(contextual.map(formatTuple));
-  const all = [...contextual, ...options.tuples.filter((tuple) => !overridden.has(formatTuple(tuple)))];
+  const given = [...(options.contextualTuples ?? []), ...options.tuples];
+  // Of several tuples with one key the first counts, and contextual ones come first.
+  const all = given.filter(
+    (tuple, index) => given.findIndex((other) => formatTuple(other) === formatTuple(tuple)) === index,
+  );
   const valid = all.filter((tuple) => isValid(model, tuple));
   let steps = 0;
 

@@ -1,8 +1,9 @@
 // Helpers of this package's tests: models from the modelling language, and random models, tuples and queries.
+import assert from "node:assert/strict";
 import transformer from "@openfga/syntax-transformer";
 import fc from "fast-check";
 import type { ConditionEvaluator } from "./condition.ts";
-import { FgaError } from "./errors.ts";
+import { FgaError, type FgaErrorCode } from "./errors.ts";
 import { createMemoryTuples, type MemoryTuples } from "./memory.ts";
 import { type Model, parseModel } from "./model.ts";
 import type { AuthorizationModelJson, RelationReferenceJson, UsersetJson } from "./model-json.ts";
@@ -28,6 +29,17 @@ export function storeOf(...tuples: readonly string[]): MemoryTuples {
   const store = createMemoryTuples();
   for (const tuple of tuples) store.add(tupleOf(tuple));
   return store;
+}
+
+/** Matches an `FgaError` for `assert.throws`. */
+export function fgaError(code: FgaErrorCode, message?: string | RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(FgaError.is(error), `expected an FgaError, got ${error}`);
+    assert.equal(error.code, code, error.message);
+    if (typeof message === "string") assert.equal(error.message, message);
+    else if (message) assert.match(error.message, message);
+    return true;
+  };
 }
 
 /** Decides the condition of {@link worlds} by its parameter `x`; without one it cannot. */
