@@ -21,6 +21,12 @@ describe("OAuth as openid-client speaks it", () => {
     assert.match(page.text, /to continue to Assistant/);
   });
 
+  it("opens sign-up first when the app expects somebody new", async () => {
+    const { page } = await authorize(party, createUserAgent(), { screen_hint: "signup" });
+    assert.match(page.text, /Create your account/);
+    assert.match(page.text, /to continue to Assistant/);
+  });
+
   it("gives tokens that say who the person is", async () => {
     const { agent, email } = await signUp(server.url);
     const { page, verifier } = await authorize(party, agent);

@@ -49,6 +49,7 @@ function toLogin(deps: LoginRouteDeps, interaction: Interaction, path: string): 
   address.searchParams.set("client_id", interaction.client.id);
   if (interaction.loginHint) address.searchParams.set("login_hint", interaction.loginHint);
   if (interaction.uiLocales) address.searchParams.set("ui_locales", interaction.uiLocales);
+  if (interaction.signUpFirst && deps.signUp) address.pathname = "/signup";
   return redirect(address.pathname + address.search);
 }
 

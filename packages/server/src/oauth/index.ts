@@ -92,6 +92,8 @@ export interface Interaction {
   readonly redirectUri: string;
   readonly loginHint: string | undefined;
   readonly uiLocales: string | undefined;
+  /** The app expects somebody new. */
+  readonly signUpFirst: boolean;
   /** What is asked for and not yet granted; for the consent page. */
   readonly asked: {
     readonly oidcScopes: readonly string[];

@@ -44,6 +44,7 @@ export function createInteractions(deps: {
       redirectUri: text("redirect_uri") ?? "",
       loginHint: text("login_hint"),
       uiLocales: text("ui_locales"),
+      signUpFirst: text("screen_hint") === "signup",
       asked: {
         oidcScopes: details.missingOIDCScope ?? [],
         apis: Object.entries(details.missingResourceScopes ?? {}).map(([audience, scopes]) => {

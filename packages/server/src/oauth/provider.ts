@@ -100,7 +100,8 @@ function configuration(deps: ProviderDeps): Configuration {
     // Published SDKs read the profile from the ID token.
     conformIdTokenClaims: false,
     pkce: { required: () => true },
-    extraParams: { [OFFLINE_PARAM]: keepOfflineAccess },
+    // `screen_hint` is what published SDKs send to open sign-up first.
+    extraParams: { [OFFLINE_PARAM]: keepOfflineAccess, screen_hint: null },
     subjectTypes: ["public"],
     ttl: { ...TTL_SECONDS, AccessToken: accessTokenTtl, BackchannelAuthenticationRequest: requestedExpiry },
     interactions: {
