@@ -3,12 +3,10 @@
 // packages load by `require` alone.
 "use strict";
 
-const { AsyncLocalStorage } = require("node:async_hooks");
 const {
   Auth0AI,
   getAccessTokenFromTokenVault,
   getAsyncAuthorizationCredentials,
-  runWithAIContext,
 } = require("@auth0/ai-vercel");
 const { errorSerializer, withInterruptions } = require("@auth0/ai-vercel/interrupts");
 const {
@@ -25,13 +23,10 @@ const {
 const { convertToModelMessages, createUIMessageStream, streamText, tool } = require("ai");
 const { z } = require("zod");
 const { scriptedModel } = require("./scripted-model.cjs");
+const { current, serve } = require("./serve.cjs");
 
 const { CALENDAR_URL, SHOP_URL } = process.env;
 const SHOP_AUDIENCE = "https://shop.sandbox.example/";
-
-/** Who is logged in to the host: `{ userId, refreshToken, loginHint }`. */
-const login = new AsyncLocalStorage();
-const current = () => login.getStore();
 
 // Domain and client come from AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
 const auth0AI = new Auth0AI();
@@ -184,13 +179,4 @@ const commands = {
   },
 };
 
-process.on("message", async ({ id, command, session, threadID, ...params }) => {
-  try {
-    const run = () => commands[command](params);
-    const answer = await login.run(session, () => runWithAIContext({ threadID }, run));
-    process.send({ id, answer });
-  } catch (error) {
-    process.send({ id, problem: error.stack ?? String(error) });
-  }
-});
-process.on("disconnect", () => process.exit(0));
+serve(commands);
