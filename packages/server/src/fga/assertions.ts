@@ -1,6 +1,6 @@
 import {
+  check,
   createMemoryTuples,
-  expand,
   FgaError,
   type JsonObject,
   type Model,
@@ -72,7 +72,7 @@ export function createAssertions(deps: { storage: Storage; models: Models }): As
 /** The key must be one that a check takes, the contextual tuples ones that a write takes. */
 function validate(model: Model, { key, contextualTuples }: Assertion): void {
   try {
-    expand({ model, tuples: createMemoryTuples() }, key);
+    check({ model, tuples: createMemoryTuples() }, key);
     for (const tuple of contextualTuples) validateWrite(model, tuple);
   } catch (error) {
     if (FgaError.is(error)) throw fgaError("validation_error", error.message);

@@ -111,8 +111,14 @@ export const requireTestToken: RequireToken = async (request, { audience }) => {
 
 /** The FGA API of one process over `storage`. */
 export function createTestFga(storage: Storage, options: { limits?: Partial<ResidentLimits> } = {}) {
-  const time = { now: Date.UTC(2026, 0, 1) };
-  const clock = { now: () => time.now };
+  /** `step`: milliseconds that pass at each look at the clock. */
+  const time = { now: Date.UTC(2026, 0, 1), step: 0 };
+  const clock = {
+    now: () => {
+      time.now += time.step;
+      return time.now;
+    },
+  };
   const log: string[] = [];
   const { routes } = createFga({
     storage,
