@@ -10,6 +10,11 @@ const MARK = raw(
   '<svg class="mark" viewBox="0 0 32 32" aria-hidden="true"><path d="M16 3C8.5 3 2.5 8 2.5 14.3c0 3.6 2 6.8 5.1 8.9-.1 1.7-.8 3.4-2 4.8 2.5-.2 4.8-1.1 6.5-2.6 1.2.3 2.6.5 3.9.5 7.5 0 13.5-5.2 13.5-11.6S23.5 3 16 3Z" fill="currentColor"/><path class="mark-tick" d="m10.5 14.7 3.8 3.8 7.2-7.6" fill="none" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round"/></svg>',
 );
 
+const SHIELD = raw(
+  '<svg class="icon" viewBox="0 0 24 24"><path d="M12 3.5 5 6.2v5.3c0 4.3 2.9 7.4 7 9 4.1-1.6 7-4.7 7-9V6.2L12 3.5Zm-3 8.3 2.2 2.2 4-4.3"/></svg>',
+);
+const TICK = raw('<svg class="icon" viewBox="0 0 24 24"><path d="m5.5 12.5 4.2 4.2 8.8-9.4"/></svg>');
+
 interface PageOptions {
   title: string;
   style: Asset;
@@ -52,6 +57,15 @@ const PROMISES: readonly (readonly [string, string])[] = [
   ],
 ];
 
+/** A picture of what happens, made of the same parts as the conversation; decoration, hence hidden. */
+const EXAMPLE = html`<div class="example" aria-hidden="true">
+<p class="bubble">Buy two kettles</p>
+<div class="card ask"><header>${SHIELD}<b>Your approval is needed</b></header>
+<div class="bill"><p><strong>2 × Electric kettle</strong><span>at the shop</span></p><b class="amount">79.80 EUR</b></div>
+<div class="actions"><span class="button">Review and answer</span></div></div>
+<div class="card outcome yes">${TICK}<p><strong>Ordered once</strong><span>Approved by you, and only this</span></p></div>
+</div>`;
+
 /** What somebody sees who is not logged in. */
 export function landingPage({ style, offline }: { style: Asset; offline: boolean }): Html {
   return page({
@@ -61,11 +75,13 @@ export function landingPage({ style, offline }: { style: Asset; offline: boolean
     body: html`<header class="landing-bar"><span class="brand">${MARK}Assistant</span>
 <nav aria-label="Account"><a class="quiet" href="/auth/login?returnTo=/chat">Log in</a></nav></header>
 <main class="hero">
+<div class="hero-top"><div>
 <p class="eyebrow">A personal assistant</p>
 <h1>It acts for you.<br><em>It asks you first.</em></h1>
 <p class="lead">Ask about your orders, your calendar and your company’s documents, or let it buy something. What it may do stays your decision.</p>
 <p class="hero-actions"><a class="button" href="/auth/login?screen_hint=signup&amp;returnTo=/chat">Create an account</a>
 <a class="button plain" href="/auth/login?returnTo=/chat">Log in</a></p>
+</div>${EXAMPLE}</div>
 <ul class="promises">${PROMISES.map(([name, text]) => html`<li><h2>${name}</h2><p>${text}</p></li>`)}</ul>
 </main>
 <footer class="landing-foot">An example application of Behalf.${offline ? " Its model is a script that runs offline." : ""}</footer>`,

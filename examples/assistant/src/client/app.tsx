@@ -1,11 +1,13 @@
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useState } from "react";
 import type { Bootstrap } from "../bootstrap.ts";
+import type { AssistantMessage } from "../tools/index.ts";
 import { Announcer } from "./announcer.tsx";
 import { Composer } from "./composer.tsx";
 import { Header } from "./header.tsx";
 import { Icon } from "./icons.tsx";
 import { Message } from "./message.tsx";
 import { type Trouble, useAssistant } from "./use-assistant.ts";
+import { useFollow } from "./use-follow.ts";
 import { Welcome } from "./welcome.tsx";
 
 /** The conversation page. */
@@ -13,7 +15,7 @@ export function App({ bootstrap }: { bootstrap: Bootstrap }): ReactNode {
   const assistant = useAssistant(bootstrap);
   const [draft, setDraft] = useState("");
   const { messages, answering, interrupts, trouble } = assistant;
-  const end = useFollow(messages);
+  const thread = useFollow(messages);
   const empty = messages.length === 0;
   const send = (text: string) => {
     setDraft("");
@@ -21,8 +23,8 @@ export function App({ bootstrap }: { bootstrap: Bootstrap }): ReactNode {
   };
   return (
     <>
-      <Header bootstrap={bootstrap} />
-      <main className={empty ? "thread empty" : "thread"}>
+      <Header bootstrap={bootstrap} title={titleOf(messages)} />
+      <main className={empty ? "thread empty" : "thread"} ref={thread}>
         <h1 className="visually-hidden">Conversation with the assistant</h1>
         {empty && <Welcome name={bootstrap.person.name} onPick={send} />}
         <ol className="messages">
@@ -40,7 +42,6 @@ export function App({ bootstrap }: { bootstrap: Bootstrap }): ReactNode {
           {answering && messages.at(-1)?.role === "user" && <Thinking />}
         </ol>
         {trouble && <TroubleNote trouble={trouble} chatId={bootstrap.chat.id} onRetry={assistant.retry} />}
-        <div ref={end} className="end" />
       </main>
       <Composer
         draft={draft}
@@ -53,6 +54,11 @@ export function App({ bootstrap }: { bootstrap: Bootstrap }): ReactNode {
       <Announcer messages={messages} answering={answering} interrupts={interrupts} />
     </>
   );
+}
+
+function titleOf(messages: readonly AssistantMessage[]): string | undefined {
+  const first = messages.find(({ role }) => role === "user")?.parts.find(({ type }) => type === "text");
+  return first?.type === "text" ? first.text : undefined;
 }
 
 function Thinking(): ReactNode {
@@ -96,23 +102,4 @@ function TroubleNote({
       </button>
     </div>
   );
-}
-
-/** Keeps the end in sight while something is added, unless the person has scrolled up. */
-function useFollow(messages: readonly unknown[]) {
-  const end = useRef<HTMLDivElement>(null);
-  const following = useRef(true);
-  useEffect(() => {
-    const onScroll = () => {
-      const { scrollHeight, clientHeight, scrollTop } = document.documentElement;
-      following.current = scrollHeight - clientHeight - scrollTop < 140;
-    };
-    addEventListener("scroll", onScroll, { passive: true });
-    return () => removeEventListener("scroll", onScroll);
-  }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change of the messages that counts
-  useEffect(() => {
-    if (following.current) end.current?.scrollIntoView({ block: "end" });
-  }, [messages]);
-  return end;
 }

@@ -63,7 +63,7 @@ export function Composer({ draft, onDraft, onSend, answering, suggest, model }: 
       </form>
       <p className="hint">
         {model.offline
-          ? "A scripted model without a network answers here; the tools it calls are real."
+          ? "A scripted model answers; the tools it calls are real."
           : "It asks before it does what matters."}
       </p>
     </footer>

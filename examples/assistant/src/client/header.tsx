@@ -2,8 +2,14 @@ import { type ReactNode, useEffect, useRef } from "react";
 import type { Bootstrap } from "../bootstrap.ts";
 import { Icon, type IconName, Mark } from "./icons.tsx";
 
+interface HeaderProps {
+  bootstrap: Bootstrap;
+  /** What this conversation is about, once somebody has said something. */
+  title: string | undefined;
+}
+
 /** The bar at the top: the app, its conversations, and who is logged in. */
-export function Header({ bootstrap: { person, chats, chat, model } }: { bootstrap: Bootstrap }): ReactNode {
+export function Header({ bootstrap: { person, chats, chat, model }, title }: HeaderProps): ReactNode {
   return (
     <header className="bar">
       <a className="brand" href="/chat">
@@ -18,14 +24,14 @@ export function Header({ bootstrap: { person, chats, chat, model } }: { bootstra
           <form method="post" action="/chat">
             <button type="submit">
               <Icon name="plus" />
-              New conversation
+              Start a new one
             </button>
           </form>
           <ul>
-            {chats.map(({ id, title }) => (
-              <li key={id}>
-                <a href={`/chat/${id}`} aria-current={id === chat.id ? "page" : undefined}>
-                  {title}
+            {chats.map((other) => (
+              <li key={other.id}>
+                <a href={`/chat/${other.id}`} aria-current={other.id === chat.id ? "page" : undefined}>
+                  {other.id === chat.id ? (title ?? other.title) : other.title}
                 </a>
               </li>
             ))}

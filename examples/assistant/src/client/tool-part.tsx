@@ -12,31 +12,31 @@ const LOOKS: Readonly<Record<string, { icon: IconName; doing: string; done: stri
     icon: "person",
     doing: "Looking at your login",
     done: "Looked at your login",
-    right: "the ID token of this session",
+    right: "from the ID token of this session",
   },
   myPastOrders: {
     icon: "box",
     doing: "Asking the shop",
     done: "Asked the shop",
-    right: "your own access token for the shop",
+    right: "with your own access token",
   },
   listMyEvents: {
     icon: "calendar",
     doing: "Reading your calendar",
     done: "Read your calendar",
-    right: "a fresh token from the Token Vault, not kept",
+    right: "with a fresh token that is not kept",
   },
   buy: {
     icon: "bag",
     doing: "Preparing the purchase",
-    done: "Asked you about a purchase",
-    right: "an approval of exactly this purchase",
+    done: "Asked for your approval",
+    right: "of exactly this purchase",
   },
   askMyDocuments: {
     icon: "page",
     doing: "Searching your documents",
     done: "Searched your documents",
-    right: "only what you may read",
+    right: "only those you may read",
   },
 };
 
@@ -48,7 +48,7 @@ interface Props {
 
 /** What the assistant did, in one line that can be opened; with a receipt or sources where there are some. */
 export function ToolPart({ part, name, answering }: Props): ReactNode {
-  const look = LOOKS[name] ?? { icon: "check", doing: name, done: name, right: "a tool" };
+  const look = LOOKS[name] ?? { icon: "check", doing: name, done: name, right: "" };
   const { state } = part;
   const failed = state === "output-error";
   const finished = state === "output-available";
@@ -66,20 +66,29 @@ export function ToolPart({ part, name, answering }: Props): ReactNode {
         <summary>
           <Icon name={look.icon} />
           <span>
-            {failed ? `${look.doing}: that failed` : look.done} <small>with {look.right}</small>
+            {failed ? `${look.doing}: that failed` : look.done} {!failed && <small>{look.right}</small>}
           </span>
         </summary>
         <pre>{JSON.stringify(failed ? part.errorText : part.output, null, 2)}</pre>
       </details>
-      {finished && name === "buy" && <Receipt output={part.output as BuyOutput} />}
+      {finished && name === "buy" && (
+        <Receipt input={part.input as BuyInput} output={part.output as BuyOutput} />
+      )}
       {finished && name === "askMyDocuments" && <Sources output={part.output as DocumentsOutput} />}
     </>
   );
 }
 
-function Receipt({ output }: { output: BuyOutput }): ReactNode {
+/** What the model asked for, in its own words. */
+interface BuyInput {
+  item: string;
+  quantity?: number;
+}
+
+function Receipt({ input, output }: { input: BuyInput; output: BuyOutput }): ReactNode {
   if (output.status !== "bought") {
     const denied = output.status === "denied";
+    const wish = `${input.quantity ?? 1} × ${input.item}`;
     return (
       <div className="card outcome no">
         <Icon name={denied ? "cross" : "clock"} />
@@ -91,7 +100,7 @@ function Receipt({ output }: { output: BuyOutput }): ReactNode {
                 ? "Nobody answered in time"
                 : "Not approved"}
           </strong>
-          <span>Nothing was bought.</span>
+          <span>{wish} was not bought.</span>
         </p>
       </div>
     );

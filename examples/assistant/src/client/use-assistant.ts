@@ -54,6 +54,8 @@ export function useAssistant(bootstrap: Bootstrap): Assistant {
   });
   const { messages, setMessages, sendMessage, status, clearError } = chat;
   const answering = status === "submitted" || status === "streaming";
+  const isAnswering = useRef(answering);
+  isAnswering.current = answering;
   const interrupts = useMemo(
     () => (answering ? [] : interruptsFromMessages(messages)),
     [answering, messages],
@@ -67,6 +69,7 @@ export function useAssistant(bootstrap: Bootstrap): Assistant {
 
   const reload = useCallback(async () => {
     const { messages: stored, unanswered } = await request<Bootstrap>(api, "GET");
+    if (isAnswering.current) return;
     setMessages(stored);
     setTrouble(undefined);
     if (unanswered) await go();
@@ -80,6 +83,7 @@ export function useAssistant(bootstrap: Bootstrap): Assistant {
     api,
     waiting: interrupts,
     async onResumed(resumed) {
+      if (isAnswering.current) return; // the person has said something else meanwhile
       setTrouble(undefined);
       const { message } = resumed;
       if (!message || message.id !== messages.at(-1)?.id) return reload();

@@ -37,7 +37,8 @@ export function answerFrom(answers: readonly ToolAnswer[], question: string): st
 }
 
 function answerOne({ tool, output, error }: ToolAnswer, question: string): string {
-  if (error !== undefined) return `That did not work: ${error}`;
+  // The AI SDK puts an error's class in front of its message.
+  if (error !== undefined) return `That did not work. ${error.replace(/^\w*Error: /, "")}`;
   // Each output is what the tool of this name returned in this very process.
   switch (tool) {
     case "whoAmI":
@@ -91,16 +92,14 @@ function purchase(output: BuyOutput): string {
 }
 
 /** A passage with less in common than this is not an answer. */
-const MIN_SCORE = 0.45;
+const MIN_SCORE = 0.5;
 
 function documents({ passages, readable }: DocumentsOutput, question: string): string {
-  const [best, ...others] = passages;
+  const [best] = passages;
   if (!best || best.score < MIN_SCORE) {
     return `I found nothing about that in the ${readable} documents that you may read.`;
   }
-  const also = [...new Set(others.map(({ document }) => document))].filter((it) => it !== best.document);
-  const more = also.length > 0 ? ` Related: ${also.slice(0, 2).join(", ")}.` : "";
-  return `${quote(best.text, question)}\n\nFrom **${best.document}**, “${best.heading}”.${more}`;
+  return `${quote(best.text, question)}\n\nFrom **${best.document}**, “${best.heading}”.`;
 }
 
 /** The sentence of a passage that has most in common with the question, and the one after it. */
