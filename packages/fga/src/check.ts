@@ -1,9 +1,11 @@
-import { isAssigned, isSubject, reachUnion, unionHasCycle } from "./check-union.ts";
+import { reachUnion, unionHasCycle } from "./check-union.ts";
 import { validateContext } from "./condition.ts";
 import { FgaError, tooComplex } from "./errors.ts";
 import {
   canReach,
   type Evaluation,
+  hasTuple,
+  isSubject,
   type Query,
   type QueryContext,
   type Subject,
@@ -12,6 +14,7 @@ import {
   subjectOf,
 } from "./evaluation.ts";
 import type { RelationDef, Rewrite } from "./model.ts";
+import { EVERYONE } from "./reader.ts";
 import { resolveKey, type TupleKey } from "./tuple.ts";
 
 /** Asks whether a user has a relation to an object. */
@@ -32,6 +35,11 @@ export function check(evaluation: Evaluation, request: CheckRequest): boolean {
   validateContext(request.context);
   const query = startCheckQuery(evaluation, request);
   const subject = subjectOf(query, user, userRelation, object);
+  if (relation.isUnion) {
+    const found = reachUnion(query, subject, relation, query.numberOf(object), 0);
+    if (typeof found === "boolean") return found;
+    throw found;
+  }
   return createChecker(query, subject).check(relation, query.numberOf(object));
 }
 
@@ -155,7 +163,11 @@ export function createChecker(query: Query, subject: Subject): Checker {
     const noteError = (error: FgaError): void => {
       outcome = fail(error);
     };
-    if (isAssigned(query, subject, relation, object, noteError)) return YES;
+    for (const restriction of relation.restrictions) {
+      const isOwn = restriction.kind === subject.kind;
+      if (!isOwn && restriction.kind !== subject.wildcardKind) continue;
+      if (hasTuple(query, restriction, object, isOwn ? subject.number : EVERYONE, noteError)) return YES;
+    }
     for (const restriction of relation.restrictions) {
       const target = restriction.relation;
       if (!target || !canReach(target, subject)) continue;
@@ -163,7 +175,7 @@ export function createChecker(query: Query, subject: Subject): Checker {
         outcome = either(outcome, evaluate(target, user, depth + 1, cycles));
         return outcome === YES;
       };
-      if (someUser(query, relation, restriction, object, visit, noteError)) return YES;
+      if (someUser(query, restriction, object, visit, noteError)) return YES;
     }
     return outcome;
   }
@@ -184,7 +196,7 @@ export function createChecker(query: Query, subject: Subject): Checker {
         outcome = either(outcome, evaluate(relation, parent, depth + 1, cycles));
         return outcome === YES;
       };
-      if (someUser(query, rule.tupleset, restriction, object, visit, noteError)) return YES;
+      if (someUser(query, restriction, object, visit, noteError)) return YES;
     }
     return outcome;
   }

@@ -2,8 +2,9 @@ import { type ConditionEvaluator, cannotEvaluate } from "./condition.ts";
 import { FgaError, tooComplex } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { Model, RelationDef, Restriction } from "./model.ts";
+import type { ConditionJson } from "./model-json.ts";
 import { overlayTuples } from "./overlay.ts";
-import { type ConditionedEdges, EVERYONE, type TupleReader, UNKNOWN } from "./reader.ts";
+import { type ConditionedEdges, type Edges, EVERYONE, type TupleReader, UNKNOWN } from "./reader.ts";
 import { type ObjectRef, type UserRef, WILDCARD } from "./syntax.ts";
 import { kindOf, type Tuple, validateTuple } from "./tuple.ts";
 
@@ -64,13 +65,15 @@ export interface Query {
   step(): void;
   /** Number of an object, {@link UNKNOWN} if no tuple names it. */
   numberOf(object: ObjectRef): number;
-  /** Whether a conditioned tuple counts. @throws FgaError if that cannot be told */
+  /** Tuples without condition of a restriction. */
+  edges(restriction: Restriction): Edges | undefined;
+  /** Whether a conditioned tuple counts; what cannot be told is an error and does not count. */
   holds(
-    restriction: Restriction,
-    condition: number,
+    condition: ConditionJson,
     edges: ConditionedEdges,
     object: number,
     user: number,
+    fail: OnError,
   ): boolean;
 }
 
@@ -90,6 +93,7 @@ export function startQuery(
   for (const tuple of contextualTuples) validateTuple(model, tuple);
   const limits = { ...DEFAULT_EVALUATION_LIMITS, ...evaluation.limits };
   const tuples = overlayTuples(evaluation.tuples, contextualTuples);
+  const links = linksOf(model, tuples, tuples === evaluation.tuples);
   let steps = 0;
   return {
     model,
@@ -101,12 +105,46 @@ export function startQuery(
       if (steps % STEPS_BETWEEN_LOOKS === 0 && limits.isOver()) throw queryIsOver();
     },
     numberOf: ({ type, id }) => tuples.numberOf(type, id),
-    holds(restriction, index, edges, object, user) {
-      const condition = restriction.conditions[index]!;
-      if (!conditions) throw cannotEvaluate(condition);
-      return conditions.evaluate(condition, edges.context(object, user), context);
+    edges({ index, key, kind }) {
+      const known = links[index];
+      if (known) return known;
+      const edges = tuples.edges(key, kind);
+      links[index] = edges;
+      return edges;
+    },
+    holds(condition, edges, object, user, fail) {
+      try {
+        if (!conditions) throw cannotEvaluate(condition);
+        return conditions.evaluate(condition, edges.context(object, user), context);
+      } catch (error) {
+        if (!FgaError.is(error)) throw error;
+        fail(error);
+        return false;
+      }
     },
   };
+}
+
+type Links = (Edges | undefined)[];
+const linksByModel = new WeakMap<Model, WeakMap<TupleReader, Links>>();
+
+/**
+ * Edges found before, by {@link Restriction.index}. They are kept for readers that outlive the query, because a
+ * reader's edges stay the same object; looking them up by name was a third of a check.
+ */
+function linksOf(model: Model, tuples: TupleReader, outlivesQuery: boolean): Links {
+  if (!outlivesQuery) return [];
+  let byReader = linksByModel.get(model);
+  if (!byReader) {
+    byReader = new WeakMap();
+    linksByModel.set(model, byReader);
+  }
+  let links = byReader.get(tuples);
+  if (!links) {
+    links = new Array<Edges | undefined>(model.restrictionCount).fill(undefined);
+    byReader.set(tuples, links);
+  }
+  return links;
 }
 
 /** The subject of a check of `object`; two objects without tuples are told apart by their ids. */
@@ -131,28 +169,28 @@ export function canReach(relation: RelationDef, subject: Subject): boolean {
   return subject.wildcardKind !== undefined && relation.reach.has(subject.wildcardKind);
 }
 
-/** Asks each user of one restriction of an object until `visit` says true; says whether it did. */
+/** Whether the relation of the object is the subject itself: a userset has itself. */
+export function isSubject(subject: Subject, relation: RelationDef, object: number): boolean {
+  return relation === subject.relation && object === subject.number;
+}
+
+/** Takes note of an error that may yet not matter. */
+export type OnError = (error: FgaError) => void;
+
+/** Visits each user of one restriction of an object until `visit` says true; says whether it did. */
 export function someUser(
   query: Query,
-  relation: RelationDef,
   restriction: Restriction,
   object: number,
   visit: (user: number) => boolean,
-  fail: (error: FgaError) => void,
+  fail: OnError,
 ): boolean {
-  if (restriction.unconditioned) {
-    const edges = query.tuples.edges(relation.key, restriction.kind);
-    if (edges) for (const user of edges.users(object)) if (visit(user)) return true;
-  }
-  for (let i = 0; i < restriction.conditions.length; i++) {
-    const edges = query.tuples.conditionedEdges(
-      relation.key,
-      restriction.kind,
-      restriction.conditions[i]!.name,
-    );
-    if (!edges) continue;
-    for (const user of edges.users(object)) {
-      if (holdsOr(query, restriction, i, edges, object, user, fail) && visit(user)) return true;
+  const edges = restriction.unconditioned ? query.edges(restriction) : undefined;
+  if (edges) for (const user of edges.users(object)) if (visit(user)) return true;
+  for (const condition of restriction.conditions) {
+    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
+    for (const user of conditioned?.users(object) ?? []) {
+      if (query.holds(condition, conditioned!, object, user, fail) && visit(user)) return true;
     }
   }
   return false;
@@ -161,41 +199,35 @@ export function someUser(
 /** Visits each user of one restriction of an object. */
 export function eachUser(
   query: Query,
-  relation: RelationDef,
   restriction: Restriction,
   object: number,
   visit: (user: number) => void,
-  fail: (error: FgaError) => void,
+  fail: OnError,
 ): void {
-  const visitAll = (user: number): boolean => {
-    visit(user);
-    return false;
-  };
-  someUser(query, relation, restriction, object, visitAll, fail);
+  const edges = restriction.unconditioned ? query.edges(restriction) : undefined;
+  if (edges) for (const user of edges.users(object)) visit(user);
+  for (const condition of restriction.conditions) {
+    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
+    for (const user of conditioned?.users(object) ?? []) {
+      if (query.holds(condition, conditioned!, object, user, fail)) visit(user);
+    }
+  }
 }
 
 /** Visits each object of one restriction's user. */
 export function eachObject(
   query: Query,
-  relation: RelationDef,
   restriction: Restriction,
   user: number,
   visit: (object: number) => void,
-  fail: (error: FgaError) => void,
+  fail: OnError,
 ): void {
-  if (restriction.unconditioned) {
-    const edges = query.tuples.edges(relation.key, restriction.kind);
-    if (edges) for (const object of edges.objects(user)) visit(object);
-  }
-  for (let i = 0; i < restriction.conditions.length; i++) {
-    const edges = query.tuples.conditionedEdges(
-      relation.key,
-      restriction.kind,
-      restriction.conditions[i]!.name,
-    );
-    if (!edges) continue;
-    for (const object of edges.objects(user)) {
-      if (holdsOr(query, restriction, i, edges, object, user, fail)) visit(object);
+  const edges = restriction.unconditioned ? query.edges(restriction) : undefined;
+  if (edges) for (const object of edges.objects(user)) visit(object);
+  for (const condition of restriction.conditions) {
+    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
+    for (const object of conditioned?.objects(user) ?? []) {
+      if (query.holds(condition, conditioned!, object, user, fail)) visit(object);
     }
   }
 }
@@ -203,21 +235,16 @@ export function eachObject(
 /** Whether one tuple of the restriction is there and counts. */
 export function hasTuple(
   query: Query,
-  relation: RelationDef,
   restriction: Restriction,
   object: number,
   user: number,
-  fail: (error: FgaError) => void,
+  fail: OnError,
 ): boolean {
-  if (restriction.unconditioned && query.tuples.edges(relation.key, restriction.kind)?.has(object, user))
-    return true;
-  for (let i = 0; i < restriction.conditions.length; i++) {
-    const edges = query.tuples.conditionedEdges(
-      relation.key,
-      restriction.kind,
-      restriction.conditions[i]!.name,
-    );
-    if (edges?.has(object, user) && holdsOr(query, restriction, i, edges, object, user, fail)) return true;
+  if (restriction.unconditioned && query.edges(restriction)?.has(object, user)) return true;
+  for (const condition of restriction.conditions) {
+    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
+    if (conditioned?.has(object, user) && query.holds(condition, conditioned, object, user, fail))
+      return true;
   }
   return false;
 }
@@ -231,22 +258,4 @@ function numberBeside(query: Query, user: UserRef, object: ObjectRef | undefined
   const number = query.numberOf(user);
   if (number !== UNKNOWN) return number;
   return object && user.type === object.type && user.id === object.id ? UNKNOWN : OTHER_UNKNOWN;
-}
-
-function holdsOr(
-  query: Query,
-  restriction: Restriction,
-  condition: number,
-  edges: ConditionedEdges,
-  object: number,
-  user: number,
-  fail: (error: FgaError) => void,
-): boolean {
-  try {
-    return query.holds(restriction, condition, edges, object, user);
-  } catch (error) {
-    if (!FgaError.is(error)) throw error;
-    fail(error);
-    return false;
-  }
 }

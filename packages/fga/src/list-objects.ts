@@ -1,5 +1,4 @@
 import { createChecker } from "./check.ts";
-import { createSeen } from "./check-union.ts";
 import { validateContext } from "./condition.ts";
 import { FgaError } from "./errors.ts";
 import {
@@ -13,6 +12,7 @@ import {
 } from "./evaluation.ts";
 import { findRelation, type RelationDef } from "./model.ts";
 import { EVERYONE } from "./reader.ts";
+import { createSeen } from "./seen.ts";
 import { resolveUser } from "./tuple.ts";
 
 /** Asks which objects of a type a user has a relation to. */
@@ -108,7 +108,7 @@ function walkFromSubject(
     for (const { relation, restriction } of query.model.assignable.get(kind) ?? []) {
       // A userset's own relation was reached above, and goes on from there.
       if (restriction.relation || !isRelevant(relation)) continue;
-      eachObject(query, relation, restriction, number, (object) => reach(relation, object), fail);
+      eachObject(query, restriction, number, (object) => reach(relation, object), fail);
     }
   }
   for (let next = open.pop(); next; next = open.pop()) {
@@ -116,7 +116,7 @@ function walkFromSubject(
     for (const { relation: dependent, hop, grants } of relation.dependents) {
       if (!grants || !isRelevant(dependent)) continue;
       if (!hop) reach(dependent, object);
-      else eachObject(query, hop.relation, hop.restriction, object, (at) => reach(dependent, at), fail);
+      else eachObject(query, hop, object, (at) => reach(dependent, at), fail);
     }
   }
 }

@@ -1,5 +1,4 @@
 import { createChecker } from "./check.ts";
-import { createSeen } from "./check-union.ts";
 import { validateContext } from "./condition.ts";
 import { FgaError, relationNotFound, tooComplex, typeNotFound } from "./errors.ts";
 import {
@@ -12,6 +11,7 @@ import {
 } from "./evaluation.ts";
 import { findRelation, type Model, type RelationDef, type Rewrite } from "./model.ts";
 import { EVERYONE } from "./reader.ts";
+import { createSeen } from "./seen.ts";
 import { formatUser, type ObjectRef, parseObject, type UserRef, WILDCARD } from "./syntax.ts";
 
 /** Kind of users that a list is about: objects of a type, or usersets of one of its relations. */
@@ -158,10 +158,10 @@ function walkFromObject(
   const direct = (relation: RelationDef, at: number, grants: boolean): void => {
     for (const restriction of relation.restrictions) {
       const { relation: userset, kind } = restriction;
-      if (userset) eachUser(query, relation, restriction, at, (user) => reach(userset, user, grants), raise);
-      else if (grants && kind === filter.kind) eachUser(query, relation, restriction, at, named.user, raise);
+      if (userset) eachUser(query, restriction, at, (user) => reach(userset, user, grants), raise);
+      else if (grants && kind === filter.kind) eachUser(query, restriction, at, named.user, raise);
       else if (grants && kind === filter.wildcardKind)
-        eachUser(query, relation, restriction, at, named.everyone, raise);
+        eachUser(query, restriction, at, named.everyone, raise);
     }
   };
   const follow = (rule: Rewrite, relation: RelationDef, at: number, grants: boolean): void => {
@@ -175,14 +175,7 @@ function walkFromObject(
       case "from":
         for (const parent of rule.parents) {
           if (!mayLead(parent.relation)) continue;
-          eachUser(
-            query,
-            rule.tupleset,
-            parent.restriction,
-            at,
-            (user) => reach(parent.relation, user, grants),
-            raise,
-          );
+          eachUser(query, parent.restriction, at, (user) => reach(parent.relation, user, grants), raise);
         }
         break;
       case "difference":

@@ -57,16 +57,14 @@ function edgesOfRewrite(rewrite: Rewrite, relation: RelationDef, grants: boolean
   switch (rewrite.kind) {
     case "this":
       return relation.restrictions.flatMap((restriction) =>
-        restriction.relation
-          ? [{ target: restriction.relation, hop: { relation, restriction }, grants }]
-          : [],
+        restriction.relation ? [{ target: restriction.relation, hop: restriction, grants }] : [],
       );
     case "computed":
       return [{ target: rewrite.relation, hop: undefined, grants }];
     case "from":
       return rewrite.parents.map((parent) => ({
         target: parent.relation,
-        hop: { relation: rewrite.tupleset, restriction: parent.restriction },
+        hop: parent.restriction,
         grants,
       }));
     case "union":

@@ -18,6 +18,8 @@ export interface Model {
   readonly conditions: ReadonlyMap<string, ConditionJson>;
   /** Where users of a kind (`user`, `user:*`, `group#member`) may be assigned. */
   readonly assignable: ReadonlyMap<string, readonly Assignable[]>;
+  /** Number of restrictions of all relations. */
+  readonly restrictionCount: number;
 }
 
 /** A relation and its restriction for one kind of user. */
@@ -60,7 +62,7 @@ export interface Dependent {
    * The tuples that lead from the other relation's object to this one's: assigned usersets, or the tupleset of a
    * `from`. Undefined where the other relation is computed on the same object.
    */
-  readonly hop: Assignable | undefined;
+  readonly hop: Restriction | undefined;
   /**
    * False where the path alone gives nobody the other relation: below a subtracted rewrite, and in all but the
    * narrowest part of an intersection.
@@ -70,6 +72,10 @@ export interface Dependent {
 
 /** Users of one kind that may be assigned to a relation. */
 export interface Restriction {
+  /** Key of the relation: `document#viewer`. */
+  readonly key: string;
+  /** Counts the restrictions of the model, from 0. */
+  readonly index: number;
   /** `user`, `user:*` or `group#member`. */
   readonly kind: string;
   readonly type: string;
@@ -103,6 +109,7 @@ export interface Parent {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type ModelDraft = Mutable<Model>;
 /** A relation while the model is being compiled. */
 export type RelationDraft = Mutable<RelationDef>;
 
@@ -141,12 +148,13 @@ function compileModel(json: AuthorizationModelJson): Model {
     types.set(type, { name: type, relations: new Map(drafts) });
   }
   const assignable = new Map<string, Assignable[]>();
-  const model: Model = { json, types, conditions, assignable };
+  const model: ModelDraft = { json, types, conditions, assignable, restrictionCount: 0 };
   for (const { type, metadata } of json.type_definitions) {
     const information = new Map(Object.entries(metadata?.relations ?? {}));
     for (const [name, draft] of types.get(type)?.relations ?? []) {
       draft.restrictions = compileRestrictions(
         model,
+        draft.key,
         information.get(name)?.directly_related_user_types ?? [],
       );
     }
@@ -198,12 +206,18 @@ function kindsOf(relations: readonly RelationDef[]): Map<string, number> {
 }
 
 /** Several restrictions of one kind differ in their condition only and become one entry. */
-function compileRestrictions(model: Model, references: readonly RelationReferenceJson[]): Restriction[] {
+function compileRestrictions(
+  model: ModelDraft,
+  key: string,
+  references: readonly RelationReferenceJson[],
+): Restriction[] {
   const byKind = new Map<string, Mutable<Restriction> & { conditions: ConditionJson[] }>();
   for (const { type, relation: of, wildcard, condition } of references) {
     const kind = of === undefined ? (wildcard ? `${type}:*` : type) : `${type}#${of}`;
     const target = of === undefined ? undefined : relationOf(model, type, of);
     const entry = byKind.get(kind) ?? {
+      key,
+      index: model.restrictionCount++,
       kind,
       type,
       isWildcard: wildcard !== undefined,

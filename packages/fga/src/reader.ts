@@ -12,7 +12,10 @@ export interface TupleReader {
   numberOf(type: string, id: string): number;
   /** Id of a number that this reader gave out. */
   idOf(type: string, number: number): string;
-  /** Tuples without condition of one kind of user, `relation` being `document#viewer`. Undefined if there are none. */
+  /**
+   * Tuples without condition of one kind of user, `relation` being `document#viewer`. Undefined if there never were
+   * any; once there are, the same object at every call.
+   */
   edges(relation: string, kind: string): Edges | undefined;
   /** Tuples under one condition of one kind of user. Undefined if there are none. */
   conditionedEdges(relation: string, kind: string, condition: string): ConditionedEdges | undefined;
