@@ -70,6 +70,9 @@ export async function runStory(options: StoryOptions): Promise<void> {
         crashDuringPurchase(options, anne, () => crash(program)),
       );
     }
+    await tell("a purchase keeps waiting while the server does not answer", () =>
+      waitForServer(options, anne, () => crash("server")),
+    );
   }
   await tell("after logging out the conversation is closed", () => logOut(options, anne));
 }
@@ -84,6 +87,8 @@ interface Person {
   say(text: string): Promise<Answer>;
   /** What the page does by itself while something waits: looks again, and goes on when it can. */
   resume(): Promise<Answer>;
+  /** Looks once whether something waits. */
+  isWaiting(): Promise<boolean>;
   /** The conversation as the page finds it when it is opened. */
   open(): Promise<ChatState>;
 }
@@ -127,11 +132,8 @@ async function signUp(options: StoryOptions, name: string): Promise<Person> {
   const { assistantUrl, issuerUrl } = options;
   const agent = createUserAgent();
   const email = `${name.toLowerCase()}-${Date.now().toString(36)}@example.com`;
-  let form = await agent.open(`${assistantUrl}/auth/login?screen_hint=signup&returnTo=/chat`);
+  const form = await agent.open(`${assistantUrl}/auth/login?screen_hint=signup&returnTo=/chat`);
   assert.ok(form.address.startsWith(issuerUrl), `the sign-up form is at the issuer, not at ${form.address}`);
-  // The log-in page stands before the sign-up page, with a link to it.
-  const link = /href="(\/signup[^"]*)"/.exec(form.text)?.[1]?.replaceAll("&amp;", "&");
-  if (link) form = await agent.open(new URL(link, issuerUrl).href);
   const page = await agent.submit(form, { name, email, password: PASSWORD });
   assert.equal(page.status, 200, `sign-up ended at ${page.address} with ${page.status}`);
   assert.match(page.address, new RegExp(`^${assistantUrl}/chat/chat_`), "sign-up leads to a conversation");
@@ -144,6 +146,7 @@ async function signUp(options: StoryOptions, name: string): Promise<Person> {
     say: (text) =>
       answer(agent, `${api}/messages`, { message: { id: `story-${crypto.randomUUID()}`, text } }),
     resume: () => resume(agent, api),
+    isWaiting: async () => (await lookAgain(agent, api)).waiting,
     async open() {
       const shown = await agent.open(page.address);
       assert.equal(shown.status, 200, `the conversation answered with ${shown.status}`);
@@ -205,13 +208,18 @@ function parseInterrupt(errorText: string): InterruptJson {
   return interrupt;
 }
 
+/** What the page asks while something waits. */
+async function lookAgain(agent: UserAgent, api: string) {
+  const response = await post(agent, `${api}/resume`, {});
+  assert.equal(response.status, 200, "the call can be resumed");
+  return response.json();
+}
+
 /** Looks until nothing waits, then lets the model go on. */
 async function resume(agent: UserAgent, api: string): Promise<Answer> {
   const deadline = Date.now() + RESUME_TIMEOUT_MS;
   for (;;) {
-    const response = await post(agent, `${api}/resume`, {});
-    const { waiting, message } = await response.json();
-    assert.equal(response.status, 200, "the call can be resumed");
+    const { waiting, message } = await lookAgain(agent, api);
     if (!waiting) {
       const outputs = message.parts
         .filter((part: Part) => part.type.startsWith("tool-") && part.state === "output-available")
@@ -314,8 +322,7 @@ async function purchase(options: StoryOptions, person: Person): Promise<void> {
   assert.equal(bought?.status, "bought");
   assert.ok(text.includes(bought.order.id), text);
   assert.equal(await orderCount(options), before + 1, "exactly one order");
-  const response = await post(person.agent, `${person.chatUrl.replace("/chat/", "/api/chats/")}/resume`, {});
-  assert.equal((await response.json()).waiting, false);
+  assert.equal(await person.isWaiting(), false);
   assert.equal(await orderCount(options), before + 1, "asking again orders nothing");
 }
 
@@ -380,6 +387,24 @@ async function crashDuringPurchase(
   assert.equal(made, status === "bought" ? 1 : 0, `the answer was ${status}`);
   if (status === "bought") return;
   await purchase(options, person);
+}
+
+/** Who cannot be reached has refused nothing. */
+async function waitForServer(
+  options: StoryOptions,
+  person: Person,
+  crash: () => Promise<void>,
+): Promise<void> {
+  const before = await orderCount(options);
+  const { interrupts } = await person.say("Buy coffee");
+  const back = crash();
+  await new Promise((resolve) => setTimeout(resolve, RESUME_PAUSE_MS));
+  assert.equal(await person.isWaiting(), true);
+  await back;
+  await answerApproval(options, person, approvalOf(interrupts[0]), "approve");
+  const { outputs } = await person.resume();
+  assert.equal(outputs.find(({ tool }) => tool === "buy")?.output.status, "bought");
+  assert.equal(await orderCount(options), before + 1, "exactly one order");
 }
 
 async function logOut({ assistantUrl }: StoryOptions, person: Person): Promise<void> {

@@ -1,0 +1,1 @@
+export function buildWhatIsStale(say: (line: string) => void, fail: (line: string) => never): Promise<void>;

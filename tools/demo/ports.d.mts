@@ -1,0 +1,1 @@
+export function freePorts(): Promise<Record<string, number>>;
