@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Proves that the documentation is whole: links lead somewhere, every configuration key, error code and
-// dependency is written about. Usage: npm run docs (node tools/check-docs.mjs [folder])
+// dependency is written about, code is a region of a file that runs, and configuration has no key that does
+// not exist. Usage: npm run docs (node tools/check-docs.mjs [folder])
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,11 +12,15 @@ const SKIPPED = new Set(["node_modules", "dist", ".git", ".venv"]);
 /** Kinds of dependencies that each need a record. */
 const KINDS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
+/** Languages whose blocks under docs/ must be regions: an example that is a copy goes stale unseen. */
+const CODE = new Set(["ts", "tsx", "js", "mjs", "py"]);
+
 const problems = [];
 const show = (path) => relative(root, path).split(sep).join("/");
 const read = (path) => readFileSync(join(root, path), "utf8");
 
 checkLinks();
+checkRegions();
 await checkConfigKeys();
 checkErrorCodes();
 checkDecisionRecords();
@@ -56,6 +61,55 @@ function slug(heading) {
     .replaceAll(" ", "-");
 }
 
+/**
+ * A block that begins with ```` ```ts path/to/file.ts#name ```` shows the lines between `// #region name` and
+ * `// #endregion` of that file, without their common indentation. In YAML and Python the marks begin with `#`.
+ */
+function checkRegions() {
+  for (const file of files(root, (name) => name.endsWith(".md"))) {
+    const needsMark = show(file).startsWith("docs/");
+    for (const { language, source, text, line } of blocksOf(readFileSync(file, "utf8"))) {
+      const where = `${show(file)}:${line}`;
+      if (source === "") {
+        if (needsMark && CODE.has(language))
+          problems.push(
+            `${where}: code without its source; begin the block with "${language} <file>#<region>"`,
+          );
+        continue;
+      }
+      const [path, name] = source.split("#");
+      if (!name || !existsSync(join(root, path)))
+        problems.push(`${where}: there is no file "${path}" to show`);
+      else if (regionOf(read(path), name) === undefined)
+        problems.push(`${where}: ${path} has no region "${name}", or it does not end`);
+      else if (regionOf(read(path), name) !== text)
+        problems.push(`${where}: the block differs from region "${name}" of ${path}`);
+    }
+  }
+}
+
+/** Fenced blocks with their language, the second word after the fence, their text and the line they begin at. */
+function* blocksOf(page) {
+  for (const block of page.matchAll(/^(```|~~~)([^\n]*)\n([\s\S]*?)^\1[ \t]*$/gm)) {
+    const [language = "", source = ""] = block[2].trim().split(/\s+/);
+    yield { language, source, text: block[3].trimEnd(), line: page.slice(0, block.index).split("\n").length };
+  }
+}
+
+function regionOf(text, name) {
+  const lines = text.split(/\r?\n/);
+  const marks = /^\s*(?:\/\/|#) #(region|endregion)\b\s*(\S*)/;
+  const start = lines.findIndex((line) => marks.exec(line)?.[1] === "region" && marks.exec(line)[2] === name);
+  const length = lines.slice(start + 1).findIndex((line) => marks.exec(line)?.[1] === "endregion");
+  if (start < 0 || length < 0) return undefined;
+  const region = lines.slice(start + 1, start + 1 + length);
+  const indents = region.filter((line) => line.trim() !== "").map((line) => /^ */.exec(line)[0].length);
+  return region
+    .map((line) => line.slice(Math.min(...indents)))
+    .join("\n")
+    .trimEnd();
+}
+
 /** Examples may hold anything that looks like a link. */
 function withoutCode(text) {
   return withoutBlocks(text).replace(/`[^`\n]*`/g, "``");
@@ -81,6 +135,52 @@ async function checkConfigKeys() {
   const known = new Set(configKeys());
   for (const [, key] of page.matchAll(/^\| `([a-z][^`]*)` \|/gm))
     if (!known.has(key)) problems.push(`docs/config.md: "${key}" is no key of the configuration`);
+  await checkConfigExamples(known);
+}
+
+/** Every YAML block of the pages is a piece of the configuration file, from its top. */
+async function checkConfigExamples(known) {
+  const pages = [...files(root, (name) => name.endsWith(".md"))].map((file) => [
+    file,
+    readFileSync(file, "utf8"),
+  ]);
+  const examples = pages.flatMap(([file, page]) =>
+    [...blocksOf(page)].filter(({ language }) => language === "yaml").map((block) => ({ file, ...block })),
+  );
+  if (examples.length === 0) return;
+  const { parse } = await import("yaml");
+  for (const { file, text, line } of examples) {
+    try {
+      for (const key of keysOf(parse(text), "", known))
+        problems.push(`${show(file)}:${line}: "${key}" is no key of the configuration`);
+    } catch (error) {
+      problems.push(`${show(file)}:${line}: ${error.message.split("\n")[0]}`);
+    }
+  }
+}
+
+/** Paths of a parsed example that the configuration does not know. */
+function* keysOf(value, path, known) {
+  if (Array.isArray(value)) {
+    for (const item of value) yield* keysOf(item, `${path}[]`, known);
+    return;
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    const named = path === "" ? name : `${path}.${name}`;
+    const free = `${path}.*`;
+    const isFree = [...known].some((key) => key.startsWith(`${free}.`));
+    if (known.has(named)) yield* keysOf(member, named, known);
+    else if (isFree) yield* keysOf(member, free, known);
+    else if (!isLeaf(path, known)) yield named;
+  }
+}
+
+/** Whether a key holds names of the operator's choice, or a secret: nothing under it is a key of its own. */
+function isLeaf(path, known) {
+  return (
+    known.has(path) && ![...known].some((key) => key.startsWith(`${path}.`) || key.startsWith(`${path}[]`))
+  );
 }
 
 function checkErrorCodes() {

@@ -24,12 +24,19 @@ function check(files) {
 }
 
 const errors = '{"a.b":{},"c":{}}';
-const config = 'export const configKeys = () => ["issuer", "clients[].id"];';
+const config =
+  'export const configKeys = () => ["issuer", "clients", "clients[].id", "clients[].apis", "clients[].apis.*.scopes"];';
+const example =
+  "before\n  // #region one\n  const a = 1;\n\n    a;\n  // #endregion\nafter\n// #region open\n";
+const shown = "```ts src/a.ts#one\nconst a = 1;\n\n  a;\n```\n";
 const whole = {
   "README.md":
     "[errors](docs/errors.md) [one](docs/errors.md#all-of-them) [web](https://example.com/x) [top](#behalf)\n# Behalf",
   "docs/errors.md": "# Errors\n## All of `them`!\n| `a.b` |\n| `c` |\n",
-  "docs/config.md": "| `issuer` | x |\n| `clients[].id` | x |\n",
+  "docs/config.md":
+    "| `issuer` | x |\n| `clients` | x |\n| `clients[].id` | x |\n| `clients[].apis` | x |\n| `clients[].apis.*.scopes` | x |\n",
+  "docs/start.md": `${shown}\`\`\`yaml\nclients:\n  - id: a\n    apis: { "https://x/": { scopes: [y] } }\n\`\`\`\n`,
+  "src/a.ts": example,
   "spec/errors.json": errors,
   "packages/server/src/config.ts": config,
   "package.json": '{"dependencies":{"jose":"6","@behalf/sdk":"1"},"devDependencies":{"@x/y":"1"}}',
@@ -77,6 +84,34 @@ describe("check-docs", () => {
       /no record of jose/,
     ],
     ["a record without date", "docs/adr/jose.md", "# x", /call it YYYY-MM-DD/],
+    [
+      "code that differs from its region",
+      "docs/start.md",
+      shown.replace("a = 1", "a = 2"),
+      /docs\/start\.md:1: the block differs from region "one" of src\/a\.ts/,
+    ],
+    ["a region that is not there", "docs/start.md", shown.replace("#one", "#two"), /no region "two"/],
+    ["a region that does not end", "docs/start.md", "```ts src/a.ts#open\n```\n", /no region "open"/],
+    ["a file that is not there", "docs/start.md", shown.replace("a.ts", "b.ts"), /no file "src\/b\.ts"/],
+    [
+      "code without a source",
+      "docs/start.md",
+      "x\n\n```ts\na;\n```\n",
+      /start\.md:3: code without its source/,
+    ],
+    [
+      "a key in an example that does not exist",
+      "docs/start.md",
+      "```yaml\nclients: [{ id: a, ids: b }]\n```\n",
+      /"clients\[\]\.ids" is no key/,
+    ],
+    [
+      "a key under a name of one's choice that does not exist",
+      "docs/start.md",
+      '```yaml\nclients: [{ apis: { "https://x/": { scope: y } } }]\n```\n',
+      /"clients\[\]\.apis\.\*\.scope" is no key/,
+    ],
+    ["an example that is no YAML", "docs/start.md", "```yaml\na: [\n```\n", /start\.md:1: /],
   ];
   for (const [name, path, text, message] of broken)
     it(`names ${name}`, () => {
