@@ -47,14 +47,16 @@ export async function newWindow(
     javaScriptEnabled: options.javaScript ?? true,
     locale: options.locale ?? "en-GB",
     timezoneId: "UTC",
+    // Pictures are of what is there, not of what is fading in.
+    reducedMotion: "reduce",
   });
   context.setDefaultTimeout(WAIT_MS);
   return context;
 }
 
-/** Keeps a picture of the page under `artifacts/screens/<name>.png`. */
-export async function screenshot(page: Page, name: string): Promise<void> {
+/** Keeps a picture under `artifacts/screens/<name>.png`: the whole page, or what the window shows of it. */
+export async function screenshot(page: Page, name: string, part: "page" | "window" = "page"): Promise<void> {
   const path = `${artifacts}${name}.png`;
   mkdirSync(dirname(path), { recursive: true });
-  await page.screenshot({ path, fullPage: true });
+  await page.screenshot({ path, fullPage: part === "page" });
 }

@@ -101,6 +101,7 @@ export async function startCalendar(
       },
       authorizationParams: { access_type: "offline" },
       rotation: "strict",
+      narrowing: "keeps_grant",
     },
   };
 }

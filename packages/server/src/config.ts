@@ -106,6 +106,11 @@ const connection = z.strictObject({
   accountLabelField: z.string().default("email"),
   /** What the provider does with a refresh token that is used. */
   rotation: z.enum(["none", "grace", "strict", "unknown"]).default("unknown"),
+  /**
+   * What a refresh that asks for fewer scopes does to the grant: RFC 6749 section 6 keeps it whole, some
+   * providers that rotate take the other scopes away for good. Default: keeps_grant when rotation is none.
+   */
+  narrowing: z.enum(["keeps_grant", "loses_grant"]).optional(),
   graceSeconds: z.number().int().min(0).max(86_400).default(0),
 });
 

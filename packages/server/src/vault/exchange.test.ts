@@ -174,7 +174,9 @@ for (const engine of testEngines()) {
     });
 
     it("keeps the refresh token that a rotating provider sends along with a narrow token", async () => {
-      await using bench = await createBench(engine, { connection: { rotation: "strict" } });
+      await using bench = await createBench(engine, {
+        connection: { rotation: "strict", narrowing: "keeps_grant" },
+      });
       bench.provider.switches.set({ rotation: "strict" });
       await connect(bench, { scopes: ["calendar.read", "calendar.write"] });
       await bench.exchange({ client: reader });
@@ -182,6 +184,22 @@ for (const engine of testEngines()) {
       await Promise.all([bench.exchange({ client: reader }), bench.exchange()]);
       assert.equal(bench.refreshes(), 3);
       assert.ok(bench.provider.grants().every((grant) => grant.revoked_at === null));
+    });
+
+    it("refuses where narrowing would cost the grant its other scopes, without asking the provider", async () => {
+      await using bench = await createBench(engine, { connection: { rotation: "strict" } });
+      await connect(bench, { scopes: ["calendar.read", "calendar.write"] });
+      await refusal(bench.exchange({ client: reader }), "vault.scope_not_allowed");
+      assert.equal(bench.refreshes(), 0);
+      assert.deepEqual((await bench.exchange()).scopes.includes("calendar.write"), true);
+    });
+
+    it("gives the whole token to an agent whose policy lacks only what the server asked for itself", async () => {
+      await using bench = await createBench(engine, { connection: { rotation: "strict" } });
+      await connect(bench, { scopes: ["calendar.read"] });
+      const token = await bench.exchange({ client: reader });
+      assert.ok(token.scopes.includes("calendar.read"));
+      assert.equal(bench.refreshes(), 0);
     });
 
     it("refuses, rather than hand out too much, when the provider says more than was asked for", async () => {
@@ -200,7 +218,7 @@ for (const engine of testEngines()) {
       const call = () =>
         deaf.exchange({ client: reader, subject: { userId: bench.anne.id }, connection: "calendar" });
       const { scopes } = await refusal(call(), "vault.scope_not_allowed");
-      assert.deepEqual(scopes, ["calendar.write", "email", "profile"]);
+      assert.deepEqual(scopes, ["calendar.write"]);
       await refusal(call(), "vault.scope_not_allowed");
       assert.equal(bench.refreshes(), 1, "it is not asked again at each call");
     });

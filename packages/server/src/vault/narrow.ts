@@ -30,7 +30,10 @@ const NOT_NARROWED: NarrowResult = { token: undefined };
 /** How long a provider that would not narrow is not asked again. */
 const NOT_NARROWABLE_MS = 3_600_000;
 /** These say that a refresh token is issued; an access token can do no more for having them. */
-const HARMLESS = ["offline_access", "offline.access", "refresh_token"];
+export const OFFLINE_SCOPES = ["offline_access", "offline.access", "refresh_token"];
+/** The server asks for these itself, to know whose account it is; no policy has to name them. */
+const IDENTITY_SCOPES = ["openid", "profile", "email"];
+const HARMLESS = [...OFFLINE_SCOPES, ...IDENTITY_SCOPES];
 
 /** Scopes that count when what an agent may have is compared with what a token carries. */
 export function meaningfulScopes(scopes: readonly string[]): string[] {
@@ -120,6 +123,8 @@ export function createNarrowAccess(deps: NarrowDeps) {
       connection: ConnectionConfig,
       wanted: readonly string[],
     ): Promise<FreshToken | undefined> {
+      // Other agents' scopes are worth more than this agent's convenience.
+      if (!keepsGrant(connection)) return undefined;
       const scopes = joinScopes(wanted);
       const cached = await accounts.narrowToken(row.id, scopes);
       if (cached && !isDue(cached, clock.now())) return open(row, scopes, cached).token;
@@ -130,6 +135,11 @@ export function createNarrowAccess(deps: NarrowDeps) {
       return ((await early(fresh)) ?? open(row, scopes, cached)).token;
     },
   };
+}
+
+/** Whether a refresh for fewer scopes leaves the grant as it is; a provider that rotates must be known to. */
+function keepsGrant({ narrowing, rotation }: ConnectionConfig): boolean {
+  return (narrowing ?? (rotation === "none" ? "keeps_grant" : "loses_grant")) === "keeps_grant";
 }
 
 /** @see createNarrowAccess */

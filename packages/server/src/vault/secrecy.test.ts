@@ -58,7 +58,9 @@ const never = (): never => assert.fail("the bench has a client secret");
 for (const engine of testEngines()) {
   describe(`secrets on ${engine.name}`, () => {
     it("are in no table, no log line and no file in clear, at any point of an account's life", async () => {
-      await using bench = await createBench(engine, { connection: { rotation: "strict" } });
+      await using bench = await createBench(engine, {
+        connection: { rotation: "strict", narrowing: "keeps_grant" },
+      });
       bench.provider.switches.set({ rotation: "strict" });
       const { vault, secrets } = await overheard(bench);
       const listening: Bench = {

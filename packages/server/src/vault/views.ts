@@ -5,8 +5,11 @@ import type { Client } from "../oauth/index.ts";
 import type { Language } from "../pages/languages/index.ts";
 import { type Html, pageHeaders, renderPage } from "../pages/layout.ts";
 import { policyFor } from "./exchange.ts";
-import { meaningfulScopes } from "./narrow.ts";
+import { OFFLINE_SCOPES } from "./narrow.ts";
 import { type AccountRow, type ConnectRow, splitScopes } from "./store.ts";
+
+/** What an account grants, as a person reads it; that a refresh token comes along is no right of its own. */
+const shownScopes = (scopes: readonly string[]) => scopes.filter((scope) => !OFFLINE_SCOPES.includes(scope));
 
 /** Redirects the browser; the address may hold a code, so nobody keeps or forwards it. */
 export function redirectPage(to: string): Response {
@@ -24,7 +27,7 @@ export function confirmPage(of: {
   const { language, session, row, connection, agent } = of;
   const { vault, common } = language.texts;
   const allowed = policyFor(agent, connection.name)?.scopes ?? [];
-  const granted = meaningfulScopes(splitScopes(row.granted_scopes ?? ""));
+  const granted = shownScopes(splitScopes(row.granted_scopes ?? ""));
   const may = granted.filter((scope) => allowed.includes(scope)).map((scope) => wordsFor(scope, connection));
   return renderPage({
     language,
@@ -115,7 +118,7 @@ function accountItem(
 ): Html {
   const { vault } = language.texts;
   const provider = connection?.displayName ?? account.connection;
-  const scopes = meaningfulScopes(splitScopes(account.scopes)).map((scope) => wordsFor(scope, connection));
+  const scopes = shownScopes(splitScopes(account.scopes)).map((scope) => wordsFor(scope, connection));
   return html`<h2>${provider}: ${account.label}</h2>
 ${account.status === "broken" ? html`<p class="alert">${vault.broken}</p>` : ""}
 ${scopes.length > 0 ? html`<p class="soft small">${vault.mayDo}</p><ul class="checks">${scopes.map((words) => html`<li>${words}</li>`)}</ul>` : ""}
