@@ -86,6 +86,7 @@ function events({ events, account, days }: EventsOutput): string {
 }
 
 function purchase(output: BuyOutput): string {
+  if (output.status === "denied") return "You said no. Nothing was bought.";
   if (output.status !== "bought") return output.message;
   const { order, name } = output;
   return `Done: **${order.quantity} × ${name}** for **${order.amount} ${order.currency}**. The order is \`${order.id}\`. Your approval was good for exactly this and is used up.`;
