@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as client from "openid-client";
-import { authorize, CALLBACK, redeem, relyingParty, signUp } from "../support/person.ts";
+import { authorize, CALLBACK, logIn, redeem, relyingParty, signUp } from "../support/person.ts";
 import { APP_URL, SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
-import { createUserAgent } from "../support/user-agent.ts";
+import { createUserAgent, type UserAgent } from "../support/user-agent.ts";
 
 describe("OAuth as openid-client speaks it", () => {
   let server: TestServer;
@@ -142,5 +142,38 @@ describe("OAuth as openid-client speaks it", () => {
       { stopAt: (target) => target.startsWith(APP_URL) },
     );
     assert.ok((await redeem(other, allowed.address, again.verifier)).access_token);
+  });
+
+  const logout = (agent: UserAgent, params: Record<string, string>) =>
+    agent.open(
+      `${server.url}oidc/logout?${new URLSearchParams({ post_logout_redirect_uri: APP_URL, ...params })}`,
+      {
+        stopAt: (target) => target.startsWith(APP_URL),
+      },
+    );
+
+  it("logs out at once for the app that holds the person's ID token, and gives the state back", async () => {
+    const { agent } = await signUp(server.url);
+    const { id_token: hint = "" } = await logIn(server.url, agent);
+    const done = await logout(agent, { id_token_hint: hint, state: "s-1" });
+    assert.equal(done.address, `${APP_URL}/?state=s-1`);
+    const { page } = await authorize(party, agent);
+    assert.match(page.text, /Log in/);
+  });
+
+  it("asks when the ID token is another person's, another app's address is given, or it was changed", async () => {
+    const [one, two] = [await signUp(server.url), await signUp(server.url)];
+    const { id_token: hint = "" } = await logIn(server.url, one.agent);
+    const foreign = await logout(two.agent, { id_token_hint: hint });
+    assert.match(foreign.text, /Log out of this account/);
+    const elsewhere = await logout(one.agent, {
+      id_token_hint: hint,
+      post_logout_redirect_uri: "https://evil.example/",
+    });
+    assert.equal(elsewhere.status, 400);
+    const changed = await logout(one.agent, { id_token_hint: `${hint.slice(0, -4)}AAAA` });
+    assert.equal(changed.status, 400);
+    const { page } = await authorize(party, one.agent);
+    assert.ok(new URL(page.address).searchParams.get("code"), "still logged in");
   });
 });

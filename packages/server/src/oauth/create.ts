@@ -18,6 +18,7 @@ import * as refresh from "./grants/refresh.ts";
 import type { Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
 import { loadSigningKeys } from "./keys.ts";
+import { createHintedLogout } from "./logout.ts";
 import { createOwnGrants } from "./own-grants.ts";
 import { createProvider, type ProviderDeps } from "./provider.ts";
 import { createRegistration } from "./registration.ts";
@@ -107,6 +108,14 @@ export async function createOAuth(deps: {
       provider,
       sessions,
       ownGrants,
+      hintedLogout: createHintedLogout({
+        issuer: config.issuer,
+        publicJwks: keys.publicJwks,
+        provider,
+        clients,
+        sessions,
+        audit,
+      }),
       registration: config.registration.dynamic
         ? createRegistration({ storage, audit, clock, ids: deps.ids })
         : undefined,
@@ -121,7 +130,8 @@ function finishAnswers(
   { audit, sessions }: { audit: Audit; sessions: EndableSessions },
 ): void {
   provider.on("end_session.success", (ctx: KoaContextWithOIDC) => {
-    ctx.state["loggedOut"] = Boolean(ctx.oidc.params?.["logout"]);
+    // Without a login of its own the core asks nobody and goes on at once: then a link alone got here.
+    ctx.state["loggedOut"] = Boolean(ctx.oidc.params?.["logout"] && ctx.oidc.session?.accountId);
   });
   provider.use(async (ctx: KoaContextWithOIDC, next: () => Promise<void>) => {
     await next();

@@ -4,23 +4,33 @@ import { ApiError } from "../http/errors.ts";
 import { MAX_OAUTH_BODY_BYTES, readBody } from "../http/limits.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { BrowserSessions } from "../login/index.ts";
-import { type FormParams, mapParams, parseForm, toFormText } from "./form.ts";
+import { type FormParams, mapQuery, parseForm, toFormText } from "./form.ts";
 import { replayBody } from "./internals.ts";
+import type { HintedLogout } from "./logout.ts";
 import type { OwnGrants } from "./own-grants.ts";
 import { toRequest } from "./request.ts";
 
-/** Paths the core serves; everything below the ones that end in a slash too. */
-const PATHS = [
+/**
+ * The paths the core serves, exactly. It would take any case and a slash more as well, past what is done for
+ * one path here.
+ */
+const PATHS = new Set([
   "/authorize",
-  "/authorize/",
   "/bc-authorize",
-  "/oauth/",
-  "/oidc/",
+  "/oauth/par",
+  "/oauth/revoke",
+  "/oauth/token",
+  "/oidc/logout",
+  "/oidc/logout/confirm",
+  "/oidc/logout/success",
+  "/oidc/register",
   "/userinfo",
   "/.well-known/jwks.json",
   "/.well-known/openid-configuration",
   "/.well-known/oauth-authorization-server",
-];
+]);
+/** Where an authorization request goes on after log-in or consent. */
+const RESUME = /^\/authorize\/[A-Za-z0-9_-]+$/;
 
 const SESSION_COOKIE = /(?:^|;\s*)behalf_op(?:\.sig)?=[^;]*/g;
 
@@ -35,31 +45,42 @@ export function createEdge(deps: {
   ownGrants: OwnGrants;
   /** Answers `/oidc/register`; absent while registration is switched off. */
   registration: { handle(request: IncomingMessage, response: ServerResponse): Promise<void> } | undefined;
+  hintedLogout: HintedLogout;
 }): NodeHandler {
   const { provider, ownGrants } = deps;
   const issuer = new URL(deps.issuer);
   const callback = provider.callback();
 
   return {
-    serves: (path) =>
-      PATHS.some((known) => path === known || (known.endsWith("/") && path.startsWith(known))),
+    serves: (path) => PATHS.has(path) || RESUME.test(path),
     async handle(request, response) {
       pinOrigin(request, issuer);
-      const { pathname } = new URL(request.url ?? "/", issuer);
-      if (pathname === "/authorize") request.url = mapQuery(request.url ?? "/");
-      if (pathname === "/oidc/register" && request.method === "POST" && deps.registration)
+      const [path = "/", query] = splitOnce(request.url ?? "/", "?");
+      if (path === "/oidc/register" && request.method === "POST" && deps.registration)
         return deps.registration.handle(request, response);
-      if (request.method === "POST") {
+      if (
+        path === "/oidc/logout" &&
+        request.method === "GET" &&
+        (await deps.hintedLogout.handle(request, response))
+      )
+        return;
+      if (path === "/authorize" && query !== undefined) request.url = `${path}?${mapQuery(query)}`;
+      if (request.method === "POST" && path !== "/oidc/register") {
         const params = await readParams(request, response);
         if (!params) return;
-        if (pathname === "/oauth/token" && ownGrants.handles(params["grant_type"]))
+        if (path === "/oauth/token" && ownGrants.handles(params["grant_type"]))
           return ownGrants.handle(request, response, params);
         replayBody(request, Buffer.from(toFormText(params)));
       }
-      if (pathname === "/authorize") await dropForeignSession(deps, request, response);
+      if (path === "/authorize") await dropForeignSession(deps, request, response);
       await callback(request, response);
     },
   };
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** Links and checks are made from the issuer alone, whatever the request claims (T28). */
@@ -70,23 +91,13 @@ function pinOrigin(request: IncomingMessage, issuer: URL): void {
   request.headers["x-forwarded-proto"] = issuer.protocol.slice(0, -1);
 }
 
-/** A query that names a parameter twice is left as it is: the core refuses it. */
-function mapQuery(target: string): string {
-  const url = new URL(target, "http://request.invalid");
-  const entries = [...url.searchParams];
-  const names = new Set(entries.map(([name]) => name));
-  if (entries.length === 0 || names.size !== entries.length) return target;
-  const mapped = new URLSearchParams(mapParams(Object.fromEntries(entries)));
-  return `${url.pathname}?${mapped}`;
-}
-
 async function readParams(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<FormParams | undefined> {
   try {
     const body = await readBody(request, MAX_OAUTH_BODY_BYTES);
-    return parseForm(body.toString("utf8"), request.headers["content-type"] ?? "");
+    return parseForm(body, request.headers["content-type"] ?? "");
   } catch (error) {
     if (!ApiError.is(error) && !(error instanceof errors.OIDCProviderError)) throw error;
     // A body that is too long is not read to its end, so the connection cannot be used again.
