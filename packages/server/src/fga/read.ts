@@ -1,6 +1,6 @@
 import type { Tuple } from "@behalf/fga";
 import type { Storage } from "../storage/index.ts";
-import { type ChangeRow, type FgaTables, type Operation, toTuple } from "./store.ts";
+import { type ChangeRow, type FgaTables, findStore, type Operation, toTuple } from "./store.ts";
 
 /** What a read matches; parts that are `""` match everything. The type is given unless all parts are `""`. */
 export interface ReadFilter {
@@ -48,11 +48,11 @@ export async function readTuplesOf(
   return rows.map((row) => ({ seq: row.seq, tuple: toTuple(row), insertedAt: row.inserted_at }));
 }
 
-/** At most `limit` changes after `after`, oldest first, of one type unless it is `""`, not before `since`. */
+/** At most `limit` changes after `after`, oldest first, of one type unless it is `""`. */
 export async function readChangesOf(
   storage: Storage,
   storeId: string,
-  filter: { type: string; since: number | undefined },
+  type: string,
   page: { after: number; limit: number },
 ): Promise<readonly Change[]> {
   let query = storage
@@ -63,9 +63,29 @@ export async function readChangesOf(
     .where("seq", ">", page.after)
     .orderBy("seq")
     .limit(page.limit);
-  if (filter.type !== "") query = query.where("object_type", "=", filter.type);
-  if (filter.since !== undefined) query = query.where("occurred_at", ">=", filter.since);
+  if (type !== "") query = query.where("object_type", "=", type);
   return (await query.execute()).map(toChange);
+}
+
+/** The number after which all changes of `time` and later come; halves the log, whose times never fall. */
+export async function lastSeqBefore(storage: Storage, storeId: string, time: number): Promise<number> {
+  const store = await findStore(storage, storeId);
+  let [before, end] = [0, store?.last_seq ?? 0];
+  while (before < end) {
+    const middle = Math.floor((before + end) / 2);
+    const next = await storage
+      .db<FgaTables>()
+      .selectFrom("fga_changes")
+      .select(["seq", "occurred_at"])
+      .where("store_id", "=", storeId)
+      .where("seq", ">", middle)
+      .orderBy("seq")
+      .limit(1)
+      .executeTakeFirst();
+    if (next && next.occurred_at < time) before = next.seq;
+    else end = middle;
+  }
+  return before;
 }
 
 function toChange(row: ChangeRow): Change {

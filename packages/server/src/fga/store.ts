@@ -19,6 +19,8 @@ export interface StoreRow {
   deleted_at: number | null;
   /** Number of the last change; counts on, with gaps. */
   last_seq: number;
+  /** Time of the last change. */
+  changed_at: number;
   latest_model_id: string | null;
 }
 

@@ -60,6 +60,7 @@ export function createStores(deps: {
         updated_at: now,
         deleted_at: null,
         last_seq: 0,
+        changed_at: 0,
         latest_model_id: null,
       };
       await db().insertInto("fga_stores").values(row).execute();

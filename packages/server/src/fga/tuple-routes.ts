@@ -4,7 +4,7 @@ import { fgaError, invalidField } from "./errors.ts";
 import { headersOf, json, readFgaText } from "./http.ts";
 import { ID, integerOf, matching, parseBody, parseTime, TYPE, textOf } from "./message.ts";
 import { type Paging, pageSize, queryInteger, queryText } from "./paging.ts";
-import { readChangesOf, readTuplesOf } from "./read.ts";
+import { lastSeqBefore, readChangesOf, readTuplesOf } from "./read.ts";
 import { readReadFilter, readWrite } from "./requests.ts";
 import type { Register } from "./routes.ts";
 import type { Tuples } from "./tuples.ts";
@@ -46,8 +46,9 @@ export function tupleRoutes(
     const list = ["changes", storeId];
     const [seq, ofType] = splitPlace(paging.placeOf(list, token));
     if (token !== "" && ofType !== type) throw fgaError("query_string_type_continuation_token_mismatch");
-    const since = token === "" ? start : undefined;
-    const changes = await readChangesOf(storage, storeId, { type, since }, { after: seq, limit: size });
+    // A token says where to go on; a time only where to begin.
+    const after = token === "" && start !== undefined ? await lastSeqBefore(storage, storeId, start) : seq;
+    const changes = await readChangesOf(storage, storeId, type, { after, limit: size });
     const last = changes.at(-1);
     // Changes keep coming, so there is always a place to go on from; without news it stays the same.
     const next = last ? paging.tokenOf(list, `${last.seq}|${type}`) : token;

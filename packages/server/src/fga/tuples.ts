@@ -2,10 +2,18 @@ import { FgaError, parseUser, type Tuple, type TupleKey, validateWrite } from "@
 import { sql } from "kysely";
 import type { Clock } from "../lib/clock.ts";
 import type { Storage, Tx } from "../storage/index.ts";
+import { runOverRows } from "./bulk.ts";
 import { fgaError, fgaErrors } from "./errors.ts";
 import { type Models, noModels } from "./models.ts";
 import type { Residents } from "./resident.ts";
-import { type ChangeRow, type FgaTables, keyOf, type TupleColumns, toColumns } from "./store.ts";
+import {
+  type ChangeRow,
+  type FgaTables,
+  keyOf,
+  type Operation,
+  type TupleColumns,
+  toColumns,
+} from "./store.ts";
 
 /** Writes and deletes of one request; deletes come first. */
 export interface WriteRequest {
@@ -68,83 +76,98 @@ export interface CommittedWrite {
 }
 
 async function apply(tx: Tx, request: WriteRequest, now: number): Promise<CommittedWrite | undefined> {
-  const { storeId } = request;
-  const count = request.writes.length + request.deletes.length;
-  const { rows } = await sql<{ last_seq: number }>`
-    update fga_stores set last_seq = last_seq + ${count} where id = ${storeId} and deleted_at is null
-    returning last_seq`.execute(tx.db());
-  const last = rows[0]?.last_seq;
-  if (last === undefined) return undefined;
+  const { storeId, deletes, writes } = request;
+  const count = writes.length + deletes.length;
+  const { rows } = await sql<{ last_seq: number; changed_at: number }>`
+    update fga_stores set last_seq = last_seq + ${count},
+      changed_at = case when changed_at > ${now} then changed_at else ${now} end
+    where id = ${storeId} and deleted_at is null
+    returning last_seq, changed_at`.execute(tx.db());
+  const [store] = rows;
+  if (!store) return undefined;
+  const { last_seq: last, changed_at: at } = store;
   const base = last - count;
-  const deleted = await deleteTuples(tx, request);
-  const written = await insertTuples(tx, request, base + request.deletes.length, now);
-  const changes: ChangeRow[] = [
-    ...deleted.map((row, i) => ({
-      ...row,
-      seq: base + 1 + i,
-      operation: "delete" as const,
-      occurred_at: now,
-    })),
-    ...written.map((row) => ({ ...row, operation: "write" as const, occurred_at: now })),
-  ];
-  for (const rowsOfOne of inChunks(tx, changes))
-    await tx
-      .db<FgaTables>()
-      .insertInto("fga_changes")
-      .values(rowsOfOne.map((row) => ({ ...row, store_id: storeId })))
-      .execute();
+  const deleted = await deleteTuples(tx, request, base, at);
+  const written = await insertTuples(tx, request, base + deletes.length, at);
+  const changes = [...deleted, ...written];
+  await insertChanges(tx, storeId, changes);
   return { base, last, changes };
 }
 
-/** Deletes and returns the keys that were there. */
-async function deleteTuples(tx: Tx, { storeId, deletes, onMissing }: WriteRequest): Promise<TupleColumns[]> {
-  const rows = deletes.map(toColumns);
-  const gone = new Set<string>();
-  for (const chunk of inChunks(tx, rows)) {
-    const keys = chunk.map(
-      (row) => sql`(${row.object_type}, ${row.object_id}, ${row.relation}, ${row.user_text})`,
-    );
-    const result = await sql<TupleColumns>`
-      delete from fga_tuples where store_id = ${storeId}
-        and (object_type, object_id, relation, user_text) in (values ${sql.join(keys)})
-      returning object_type, object_id, relation, user_text`.execute(tx.db());
-    for (const row of result.rows) gone.add(keyOf(row));
-  }
-  const missing = deletes[rows.findIndex((row) => !gone.has(keyOf(row)))];
+/** Deletes, and returns the changes that it made, numbered from `base + 1`. */
+async function deleteTuples(tx: Tx, request: WriteRequest, base: number, at: number): Promise<ChangeRow[]> {
+  const { storeId, deletes, onMissing } = request;
+  const changes = deletes.map((key, i) => toChange(key, "delete", base + 1 + i, at));
+  const found = await runOverRows<TupleColumns>(
+    tx,
+    changes.map((row) => [storeId, row.object_type, row.object_id, row.relation, row.user_text]),
+    (values) => `delete from fga_tuples
+      where (store_id, object_type, object_id, relation, user_text) in (values ${values})
+      returning object_type, object_id, relation, user_text`,
+  );
+  if (found.length === changes.length) return changes;
+  const gone = new Set(found.map(keyOf));
+  const missing = deletes[changes.findIndex((row) => !gone.has(keyOf(row)))];
   if (missing && onMissing === "error")
     throw writeFailed(`cannot delete a tuple which does not exist: ${describe(missing)}`);
-  return rows.filter((row) => gone.has(keyOf(row)));
+  return changes.filter((row) => gone.has(keyOf(row)));
 }
 
-/** Inserts and returns the rows that were not there, numbered from `base + 1`. */
-async function insertTuples(
-  tx: Tx,
-  { storeId, writes, onDuplicate }: WriteRequest,
-  base: number,
-  now: number,
-): Promise<(TupleColumns & { seq: number })[]> {
-  const rows = writes.map((tuple, i) => ({ ...toColumns(tuple), seq: base + 1 + i }));
-  const inserted = new Set<string>();
-  for (const chunk of inChunks(tx, rows)) {
-    const result = await tx
-      .db<FgaTables>()
-      .insertInto("fga_tuples")
-      .values(chunk.map((row) => ({ ...row, store_id: storeId, inserted_at: now })))
-      .onConflict((conflict) =>
-        conflict.columns(["store_id", "object_type", "object_id", "relation", "user_text"]).doNothing(),
-      )
-      .returning(["object_type", "object_id", "relation", "user_text"])
-      .execute();
-    for (const row of result) inserted.add(keyOf(row));
-  }
-  for (const [i, row] of rows.entries()) {
+/** Inserts, and returns the changes that it made, numbered from `base + 1`. */
+async function insertTuples(tx: Tx, request: WriteRequest, base: number, at: number): Promise<ChangeRow[]> {
+  const { storeId, writes, onDuplicate } = request;
+  const changes = writes.map((tuple, i) => toChange(tuple, "write", base + 1 + i, at));
+  const inserted = await runOverRows<{ seq: number }>(
+    tx,
+    changes.map((row) => [
+      storeId,
+      row.object_type,
+      row.object_id,
+      row.relation,
+      row.user_text,
+      row.condition_json,
+      row.seq,
+      at,
+    ]),
+    (values) => `insert into fga_tuples
+      (store_id, object_type, object_id, relation, user_text, condition_json, seq, inserted_at)
+      values ${values}
+      on conflict (store_id, object_type, object_id, relation, user_text) do nothing returning seq`,
+  );
+  if (inserted.length === changes.length) return changes;
+  const done = new Set(inserted.map(({ seq }) => seq));
+  for (const [i, row] of changes.entries()) {
     const tuple = writes[i];
-    if (!tuple || inserted.has(keyOf(row))) continue;
+    if (!tuple || done.has(row.seq)) continue;
     if (onDuplicate === "error")
       throw writeFailed(`cannot write a tuple which already exists: ${describe(tuple)}`);
     await refuseOtherCondition(tx, storeId, row, tuple);
   }
-  return rows.filter((row) => inserted.has(keyOf(row)));
+  return changes.filter((row) => done.has(row.seq));
+}
+
+async function insertChanges(tx: Tx, storeId: string, changes: readonly ChangeRow[]): Promise<void> {
+  await runOverRows(
+    tx,
+    changes.map((row) => [
+      storeId,
+      row.seq,
+      row.operation,
+      row.object_type,
+      row.object_id,
+      row.relation,
+      row.user_text,
+      row.condition_json,
+      row.occurred_at,
+    ]),
+    (values) => `insert into fga_changes
+      (store_id, seq, operation, object_type, object_id, relation, user_text, condition_json, occurred_at)
+      values ${values}`,
+  );
+}
+
+function toChange(tuple: Tuple | TupleKey, operation: Operation, seq: number, at: number): ChangeRow {
+  return { ...toColumns(tuple), operation, seq, occurred_at: at };
 }
 
 async function refuseOtherCondition(tx: Tx, storeId: string, row: TupleColumns, tuple: Tuple): Promise<void> {
@@ -205,7 +228,7 @@ function validate(run: () => void, tuple: Tuple): void {
 function refuseRepeats({ writes, deletes }: WriteRequest): void {
   const seen = new Set<string>();
   for (const key of [...deletes, ...writes]) {
-    const name = keyOf(toColumns(key));
+    const name = `${key.object}\n${key.relation}\n${key.user}`;
     if (seen.has(name))
       throw fgaError(
         "cannot_allow_duplicate_tuples_in_one_request",
@@ -230,18 +253,3 @@ function writeFailed(what: string) {
 function describe({ user, relation, object }: TupleKey): string {
   return `user: '${user}', relation: '${relation}', object: '${object}'`;
 }
-
-/**
- * The rows of one statement each. SQLite keeps statements prepared, so there they come in few sizes;
- * PostgreSQL pays for each round trip instead.
- */
-function inChunks<T>(tx: Tx, rows: readonly T[]): T[][] {
-  if (tx.engine === "postgres") return rows.length === 0 ? [] : [[...rows]];
-  const chunks: T[][] = [];
-  let start = 0;
-  for (const size of CHUNK_SIZES)
-    for (; rows.length - start >= size; start += size) chunks.push(rows.slice(start, start + size));
-  return chunks;
-}
-
-const CHUNK_SIZES = [100, 50, 20, 10, 5, 2, 1];

@@ -12,6 +12,7 @@ export const fga: Migration = {
       updated_at bigint not null,
       deleted_at bigint,
       last_seq bigint not null default 0,
+      changed_at bigint not null default 0,
       latest_model_id text
     )`,
     "create index fga_stores_by_name on fga_stores (name, id)",
@@ -35,6 +36,7 @@ export const fga: Migration = {
     )`,
     "create unique index fga_tuples_by_seq on fga_tuples (store_id, seq)",
     "create index fga_tuples_by_user on fga_tuples (store_id, user_text, object_type, seq)",
+    // occurred_at never falls with seq, so a time is found by halving.
     `create table fga_changes (
       store_id text not null,
       seq bigint not null,
@@ -48,7 +50,6 @@ export const fga: Migration = {
       primary key (store_id, seq)
     )`,
     "create index fga_changes_by_type on fga_changes (store_id, object_type, seq)",
-    "create index fga_changes_by_time on fga_changes (store_id, occurred_at)",
     `create table fga_assertions (
       store_id text not null,
       model_id text not null,
