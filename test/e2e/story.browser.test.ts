@@ -149,5 +149,6 @@ describe("the assistant in Chromium", () => {
     await page.getByLabel("Anne Example").click();
     await page.getByRole("button", { name: "Log out" }).click();
     await page.getByRole("link", { name: "Create an account" }).first().waitFor();
+    await screenshot(page, "story-16-logged-out");
   });
 });

@@ -62,7 +62,7 @@ function serverConfiguration({ ports, issuer, assistantUrl, calendarUrl }) {
         name: "Assistant",
         secret: { file: "secrets/assistant" },
         redirectUris: [`${assistantUrl}/auth/callback`],
-        postLogoutRedirectUris: [`${assistantUrl}/`],
+        postLogoutRedirectUris: [assistantUrl],
         grantTypes: ["authorization_code", "refresh_token", "client_credentials", "ciba", "token_vault"],
         apis: {
           [SHOP_AUDIENCE]: { scopes: ["orders:read", "orders:create"] },
