@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,16 +13,14 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const BEHALF = ["-C", "@behalf/source", join(root, "packages/server/src/bin.ts")];
 const SANDBOX = [join(root, "packages/sandbox/src/bin.ts")];
 const QUICKSTART = ["-C", "@behalf/source", join(root, "examples/quickstart/src/main.ts")];
+const DOCUMENTS = ["-C", "@behalf/source", join(root, "examples/quickstart/src/documents-check.ts")];
 const READY_TIMEOUT_MS = 20_000;
 
 /** What docs/start.md has the reader do, in a folder of its own and on free ports. */
 async function setUp(t: TestContext, change: (configuration: string) => string = (same) => same) {
-  const folder = emptyFolder(t);
-  const [server, calendar, app, orders] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
-  const issuer = `http://localhost:${server}/`;
-  const init = await run(folder, [...BEHALF, "init", "--issuer", issuer]);
-  assert.equal(init.code, 0, init.stderr);
-  const file = join(folder, "behalf.yaml");
+  const [calendar, app, orders] = await Promise.all([freePort(), freePort(), freePort()]);
+  const { folder, issuer, file, client } = await init(t);
+  const { port: server } = new URL(issuer);
   const [kept] = readFileSync(file, "utf8").split(/^clients:/m);
   const declared = change(declaration())
     .replaceAll("localhost:4000", `localhost:${server}`)
@@ -32,14 +31,26 @@ async function setUp(t: TestContext, change: (configuration: string) => string =
   await start(t, folder, [...SANDBOX, ...provider, "--redirect-uri", `${issuer}login/callback`]);
   await start(t, folder, [...BEHALF, "serve"]);
   const env = {
-    BEHALF_ISSUER: issuer,
-    BEHALF_CLIENT_ID: "assistant",
-    BEHALF_CLIENT_SECRET: readFileSync(join(folder, "assistant.secret"), "utf8").trim(),
+    ...client,
     CALENDAR_URL: `http://127.0.0.1:${calendar}`,
     APP_URL: `http://127.0.0.1:${app}`,
     ORDERS_URL: `http://127.0.0.1:${orders}`,
   };
   return { folder, check: () => run(folder, [...QUICKSTART, "--check"], env) };
+}
+
+/** `behalf init` on a free port, and what the SDK reads of it. */
+async function init(t: TestContext) {
+  const folder = emptyFolder(t);
+  const issuer = `http://localhost:${await freePort()}/`;
+  const { code, stderr } = await run(folder, [...BEHALF, "init", "--issuer", issuer]);
+  assert.equal(code, 0, stderr);
+  const client = {
+    BEHALF_ISSUER: issuer,
+    BEHALF_CLIENT_ID: "assistant",
+    BEHALF_CLIENT_SECRET: readFileSync(join(folder, "assistant.secret"), "utf8").trim(),
+  };
+  return { folder, issuer, file: join(folder, "behalf.yaml"), client };
 }
 
 function emptyFolder(t: TestContext): string {
@@ -118,6 +129,30 @@ test("an agent whose policy does not name the connection ends with an error that
   const { code, stderr } = await check();
   assert.equal(code, 1);
   assert.match(stderr, /This agent may not use this connection/);
+});
+
+test("a retriever gives each user the documents they may read, with the store of docs/guides/fga.md", async (t) => {
+  const { folder, issuer, file, client } = await init(t);
+  const key = randomBytes(32).toString("base64");
+  writeFileSync(join(folder, "fga.key"), key, { mode: 0o600 });
+  appendFileSync(file, "fga:\n  presharedKeys: [{ file: fga.key }]\n");
+  await start(t, folder, [...BEHALF, "serve"]);
+  const post = async (path: string, body: string) => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const response = await fetch(`${issuer}${path}`, { method: "POST", headers, body });
+    assert.equal(response.status, 201);
+    return (await response.json()) as { id: string }; // OpenFGA's answer
+  };
+  const { id } = await post("stores", JSON.stringify({ name: "documents" }));
+  const model = readFileSync(join(root, "examples/quickstart/documents.json"), "utf8");
+  await post(`stores/${id}/authorization-models`, model);
+  const env = { ...client, BEHALF_FGA_STORE_ID: id, BEHALF_FGA_KEY: key };
+  const { code, stdout, stderr } = await run(folder, DOCUMENTS, env);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^anne reads handbook and budget, ben the handbook\. Everything held\.$/m);
+  const refused = await run(folder, DOCUMENTS, { ...env, BEHALF_FGA_KEY: "another key" });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /fga\.unauthenticated/);
 });
 
 test("without its environment it names everything that is missing and exits with 1", async (t) => {
