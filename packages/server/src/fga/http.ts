@@ -56,7 +56,7 @@ export async function readFgaText(c: Context): Promise<string> {
   try {
     return await readText(c.req.raw, MAX_FGA_BODY_BYTES);
   } catch (error) {
-    if (!ApiError.is(error)) throw error;
+    if (!ApiError.is(error)) throw bodyEndedEarly();
     throw error.code === "request.too_large" ? bodyTooLarge() : bodyNotText();
   }
 }
@@ -72,6 +72,11 @@ export function bodyTooLarge(): FgaApiError {
 /** The refusal of bytes that are no UTF-8: replaced in silence, two bodies would become one text. */
 export function bodyNotText(): FgaApiError {
   return fgaError("validation_error", "the body is not UTF-8");
+}
+
+/** The refusal of a body that its sender gave up. */
+export function bodyEndedEarly(): FgaApiError {
+  return fgaError("validation_error", "the body ended early");
 }
 
 const GRPC_INVALID_ARGUMENT = 3;

@@ -4,7 +4,7 @@ import { MAX_FGA_BODY_BYTES } from "../http/limits.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { Log } from "../lib/log.ts";
 import type { Authenticate } from "./authenticate.ts";
-import { type Answer, bodyNotText, bodyTooLarge, errorAnswer } from "./http.ts";
+import { type Answer, bodyEndedEarly, bodyNotText, bodyTooLarge, errorAnswer } from "./http.ts";
 import type { QueryEndpoints } from "./query-endpoints.ts";
 
 const PREFIX = "/stores/";
@@ -71,7 +71,8 @@ function readBody(request: IncomingMessage): Promise<string> {
       if (size > MAX_FGA_BODY_BYTES) reject(bodyTooLarge());
       else chunks.push(chunk);
     });
-    request.once("error", reject);
+    // The caller is gone; nobody is told, and it is no fault of ours.
+    request.once("error", () => reject(bodyEndedEarly()));
     request.once("end", () => {
       const bytes = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
       if (bytes && isUtf8(bytes)) resolve(bytes.toString("utf8"));

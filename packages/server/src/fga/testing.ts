@@ -120,7 +120,7 @@ export function createTestFga(storage: Storage, options: { limits?: Partial<Resi
     },
   };
   const log: string[] = [];
-  const { routes } = createFga({
+  const { routes, handler } = createFga({
     storage,
     clock,
     ids: createIds({ clock, random: randomBytes }),
@@ -176,7 +176,7 @@ export function createTestFga(storage: Storage, options: { limits?: Partial<Resi
     };
   }
 
-  return { call, store, openStore, time, log };
+  return { call, store, openStore, time, log, handler };
 }
 
 export type TestFga = ReturnType<typeof createTestFga>;
