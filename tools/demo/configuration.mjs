@@ -17,9 +17,7 @@ export async function writeConfiguration({ ports, dataDir }) {
     ports,
     secrets,
     issuer: `${url("server")}/`,
-    // Another host than the issuer's: browsers share cookies between all ports of one host, and both sides
-    // call theirs behalf_session.
-    assistantUrl: `http://127.0.0.1:${ports.assistant}`,
+    assistantUrl: url("assistant"),
     calendarUrl: url("calendar"),
     shopUrl: url("shop"),
     shopAudience: SHOP_AUDIENCE,

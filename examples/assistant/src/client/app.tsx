@@ -5,6 +5,7 @@ import { Announcer } from "./announcer.tsx";
 import { Composer } from "./composer.tsx";
 import { Header } from "./header.tsx";
 import { Icon } from "./icons.tsx";
+import { takeKeptDraft, useKeepingDraft } from "./kept-draft.ts";
 import { Message } from "./message.tsx";
 import { type Trouble, useAssistant } from "./use-assistant.ts";
 import { useFollow } from "./use-follow.ts";
@@ -13,10 +14,11 @@ import { Welcome } from "./welcome.tsx";
 /** The conversation page. */
 export function App({ bootstrap }: { bootstrap: Bootstrap }): ReactNode {
   const assistant = useAssistant(bootstrap);
-  const [draft, setDraft] = useState("");
+  const [draft, setDraft] = useState(() => takeKeptDraft(bootstrap.chat.id));
   const { messages, answering, interrupts, trouble } = assistant;
   const thread = useFollow(messages);
   const empty = messages.length === 0;
+  useKeepingDraft(bootstrap.chat.id, trouble?.kind === "login" ? messages.at(-1) : undefined);
   const send = (text: string) => {
     setDraft("");
     assistant.send(text);
@@ -85,7 +87,7 @@ function TroubleNote({
   if (trouble.kind === "login") {
     return (
       <div className="notice warn" role="alert">
-        <p>Your login has ended. Nothing is lost: log in again and the conversation goes on.</p>
+        <p>Your login has ended. What you wrote is kept until you are back.</p>
         <a className="button" href={`/auth/login?returnTo=${encodeURIComponent(`/chat/${chatId}`)}`}>
           <Icon name="person" />
           Log in again

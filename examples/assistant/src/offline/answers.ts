@@ -22,7 +22,7 @@ const ABILITIES = `I can do five things for you:
 - buy something at the shop, once you have approved it
 - answer from the company documents that you may read`;
 
-export const INTRODUCTION = "I am a scripted offline model: I match words and call real tools. ";
+export const INTRODUCTION = "I am a scripted offline model: I match words and call real tools.\n\n";
 
 /** What the script says when there is nothing to do. */
 export function smallTalk(text: string): string {
