@@ -1,9 +1,10 @@
 import { createIntMap } from "./int-map.ts";
+import type { Numbers } from "./reader.ts";
 
 /** Neighbours of numbered nodes: one side of a graph. Each pair is held once. */
 export interface Adjacency {
   has(node: number, neighbour: number): boolean;
-  neighbours(node: number): Iterable<number>;
+  neighbours(node: number): Numbers;
   /** Nodes that have neighbours. */
   nodes(): Iterable<number>;
   /** Adds a pair that is not there. */

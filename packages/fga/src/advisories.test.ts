@@ -9,7 +9,7 @@ import { listObjects } from "./list-objects.ts";
 import { formatUsers, listUsers } from "./list-users.ts";
 import { createMemoryTuples } from "./memory.ts";
 import type { Model } from "./model.ts";
-import { byParameter, fgaError, modelOf, storeOf, tupleOf, worlds } from "./testing.ts";
+import { byParameter, cpuMs, fgaError, modelOf, storeOf, tupleOf, worlds } from "./testing.ts";
 import { validateTuple } from "./tuple.ts";
 
 function ask(
@@ -79,7 +79,7 @@ test("CVE-2022-23542: tuples that only an earlier model allowed are not read", (
 
 for (const id of ["CVE-2023-35933", "CVE-2023-43645"]) {
   test(`${id}: models and tuples in a circle are refused or answered within a second`, () => {
-    const started = performance.now();
+    const started = cpuMs();
     for (let size = 2; size < 52; size++) {
       const relations = Array.from({ length: size }, (_, i) => `    define r${i}: r${(i + 1) % size}`).join(
         "\n",
@@ -97,7 +97,7 @@ for (const id of ["CVE-2023-35933", "CVE-2023-43645"]) {
       `group:${i}#blocked@group:${i}#member`,
     ]).flat();
     assert.equal(ask(model, circle, "group:0#member@user:anne"), false);
-    assert.ok(performance.now() - started < 10_000);
+    assert.ok(cpuMs() - started < 10_000);
   });
 }
 

@@ -11,7 +11,7 @@ import {
 import type { RelationDef } from "./model.ts";
 import { EVERYONE } from "./reader.ts";
 import { createSeen } from "./seen.ts";
-import { type UnionPlan, unionPlan } from "./union-plan.ts";
+import { type UnionPlan, unionPlans } from "./union-plan.ts";
 
 /**
  * Whether the subject reaches a relation that leads to unions only: breadth first, so that each object is met at
@@ -29,6 +29,7 @@ export function reachUnion(
   const fail = (error: FgaError): void => {
     problem ??= error;
   };
+  const plans = unionPlans(query.model, subject);
   const seen = createSeen();
   if (canReach(relation, subject)) seen.add(relation, object);
   let levelEnd = seen.size;
@@ -39,7 +40,7 @@ export function reachUnion(
     }
     const current = seen.relationAt(i);
     const number = seen.objectAt(i);
-    const plan = unionPlan(query.model, current, subject);
+    const plan = plans.of(current);
     if (isSubject(subject, current, number)) return true;
     if (at >= query.limits.maxDepth) fail(tooComplex());
     else {
@@ -65,13 +66,14 @@ export function unionHasCycle(
   object: number,
 ): boolean {
   const [seen, open] = [createSeen(), createSeen()];
+  const plans = unionPlans(query.model, subject);
   const frames: Frame[] = [];
   const enter = (current: RelationDef, number: number): void => {
     query.step();
     seen.add(current, number);
     open.add(current, number);
     const targets: [RelationDef, number][] = [];
-    for (const { restriction, target } of unionPlan(query.model, current, subject).hops) {
+    for (const { restriction, target } of plans.of(current).hops) {
       eachUser(query, restriction, number, (user) => targets.push([target, user]), ignore);
     }
     frames.push({ relation: current, object: number, targets });

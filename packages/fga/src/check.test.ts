@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { check } from "./check.ts";
 import type { EvaluationLimits } from "./evaluation.ts";
 import { createMemoryTuples } from "./memory.ts";
-import { byParameter, fgaError, modelOf, storeOf, tupleOf } from "./testing.ts";
+import { byParameter, cpuMs, fgaError, modelOf, storeOf, tupleOf } from "./testing.ts";
 
 const documents = modelOf(`type user
 type group
@@ -177,10 +177,10 @@ test("forty groups that all hold each other are answered at once", () => {
   const tuples = ids.flatMap((a) =>
     ids.filter((b) => a !== b).map((b) => `group:${a}#member@group:${b}#member`),
   );
-  const started = performance.now();
+  const started = cpuMs();
   assert.equal(ask("group:0#member@user:anne", tuples), false);
   assert.equal(ask("group:0#member@user:anne", [...tuples, "group:39#member@user:anne"]), true);
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(cpuMs() - started < 1_000);
 });
 
 test("what would take too many steps is refused", () => {
@@ -203,12 +203,12 @@ type group
     ids.filter((b) => a !== b).map((b) => `group:${a}#member@group:${b}#member`),
   );
   const evaluation = { model, tuples: storeOf(...tuples), limits: { maxSteps: 100_000 } };
-  const started = performance.now();
+  const started = cpuMs();
   assert.throws(
     () => check(evaluation, tupleOf("group:0#member@user:anne")),
     fgaError("authorization_model_resolution_too_complex"),
   );
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(cpuMs() - started < 1_000);
 });
 
 test("a check ends when its caller says so", () => {

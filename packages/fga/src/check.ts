@@ -14,6 +14,7 @@ import {
   subjectOf,
 } from "./evaluation.ts";
 import type { RelationDef, Rewrite } from "./model.ts";
+import { both, CYCLE, either, FIRST_ERROR, isError, NO, negate, type Outcome, YES } from "./outcome.ts";
 import { EVERYONE } from "./reader.ts";
 import { resolveKey, type TupleKey } from "./tuple.ts";
 
@@ -49,17 +50,6 @@ export interface Checker {
   check(relation: RelationDef, object: number): boolean;
 }
 
-/**
- * The outcome at one relation of one object. A cycle is a "no" that also makes the exclusion it is subtracted in
- * say "no" (OpenFGA's rule). From 3 on the number names an error: it yields to "yes" in a union and to "no" in an
- * intersection or exclusion.
- */
-type Outcome = number;
-const NO = 0;
-const YES = 1;
-const CYCLE = 2;
-const FIRST_ERROR = 3;
-
 /** Rewrites open at once; guards the stack against a model that chains a thousand computed relations. */
 const MAX_OPEN_REWRITES = 1_000;
 
@@ -68,6 +58,10 @@ interface Remembered {
   readonly depth: number;
 }
 
+/**
+ * Checks of one subject within one query. Long because its parts share what the query has learned: the path that
+ * is open, answers remembered and errors met.
+ */
 export function createChecker(query: Query, subject: Subject): Checker {
   const { maxDepth } = query.limits;
   const errors: FgaError[] = [];
@@ -80,7 +74,6 @@ export function createChecker(query: Query, subject: Subject): Checker {
   let openRewrites = 0;
 
   const fail = (error: FgaError): Outcome => FIRST_ERROR + errors.push(error) - 1;
-  const isError = (outcome: Outcome): boolean => outcome >= FIRST_ERROR;
 
   /**
    * One relation of one object.
@@ -241,26 +234,6 @@ export function createChecker(query: Query, subject: Subject): Checker {
     const base = rewrite(rule.base, relation, object, depth, cycles);
     if (base === CYCLE || (base === NO && !cycles)) return base;
     return both(base, negate(rewrite(rule.subtract, relation, object, depth, true)));
-  }
-
-  /** Union of two outcomes: yes over error over cycle over no. */
-  function either(a: Outcome, b: Outcome): Outcome {
-    if (a === YES || b === YES) return YES;
-    if (isError(a)) return a;
-    return isError(b) ? b : Math.max(a, b);
-  }
-
-  /** Intersection of two outcomes: cycle over no over error over yes. */
-  function both(a: Outcome, b: Outcome): Outcome {
-    if (a === CYCLE || b === CYCLE) return CYCLE;
-    if (a === NO || b === NO) return NO;
-    return isError(a) ? a : b;
-  }
-
-  /** A subtracted outcome: a cycle subtracts too, and stays known as one. */
-  function negate(outcome: Outcome): Outcome {
-    if (outcome === YES) return NO;
-    return outcome === NO ? YES : outcome;
   }
 
   /** An answer holds at its depth and above, an error at its depth and below. */

@@ -4,7 +4,14 @@ import type { JsonObject } from "./json.ts";
 import type { Model, RelationDef, Restriction } from "./model.ts";
 import type { ConditionJson } from "./model-json.ts";
 import { overlayTuples } from "./overlay.ts";
-import { type ConditionedEdges, type Edges, EVERYONE, type TupleReader, UNKNOWN } from "./reader.ts";
+import {
+  type ConditionedEdges,
+  type Edges,
+  EVERYONE,
+  type Numbers,
+  type TupleReader,
+  UNKNOWN,
+} from "./reader.ts";
 import { type ObjectRef, type UserRef, WILDCARD } from "./syntax.ts";
 import { kindOf, type Tuple, validateTuple } from "./tuple.ts";
 
@@ -185,15 +192,10 @@ export function someUser(
   visit: (user: number) => boolean,
   fail: OnError,
 ): boolean {
-  const edges = restriction.unconditioned ? query.edges(restriction) : undefined;
-  if (edges) for (const user of edges.users(object)) if (visit(user)) return true;
-  for (const condition of restriction.conditions) {
-    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
-    for (const user of conditioned?.users(object) ?? []) {
-      if (query.holds(condition, conditioned!, object, user, fail) && visit(user)) return true;
-    }
-  }
-  return false;
+  if (restriction.unconditioned && some(query.edges(restriction)?.users(object), visit)) return true;
+  return conditionsOf(query, restriction).some(([condition, edges]) =>
+    some(edges.users(object), (user) => query.holds(condition, edges, object, user, fail) && visit(user)),
+  );
 }
 
 /** Visits each user of one restriction of an object. */
@@ -204,13 +206,11 @@ export function eachUser(
   visit: (user: number) => void,
   fail: OnError,
 ): void {
-  const edges = restriction.unconditioned ? query.edges(restriction) : undefined;
-  if (edges) for (const user of edges.users(object)) visit(user);
-  for (const condition of restriction.conditions) {
-    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
-    for (const user of conditioned?.users(object) ?? []) {
-      if (query.holds(condition, conditioned!, object, user, fail)) visit(user);
-    }
+  if (restriction.unconditioned) each(query.edges(restriction)?.users(object), visit);
+  for (const [condition, edges] of conditionsOf(query, restriction)) {
+    each(edges.users(object), (user) => {
+      if (query.holds(condition, edges, object, user, fail)) visit(user);
+    });
   }
 }
 
@@ -222,13 +222,11 @@ export function eachObject(
   visit: (object: number) => void,
   fail: OnError,
 ): void {
-  const edges = restriction.unconditioned ? query.edges(restriction) : undefined;
-  if (edges) for (const object of edges.objects(user)) visit(object);
-  for (const condition of restriction.conditions) {
-    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
-    for (const object of conditioned?.objects(user) ?? []) {
-      if (query.holds(condition, conditioned!, object, user, fail)) visit(object);
-    }
+  if (restriction.unconditioned) each(query.edges(restriction)?.objects(user), visit);
+  for (const [condition, edges] of conditionsOf(query, restriction)) {
+    each(edges.objects(user), (object) => {
+      if (query.holds(condition, edges, object, user, fail)) visit(object);
+    });
   }
 }
 
@@ -241,12 +239,41 @@ export function hasTuple(
   fail: OnError,
 ): boolean {
   if (restriction.unconditioned && query.edges(restriction)?.has(object, user)) return true;
-  for (const condition of restriction.conditions) {
-    const conditioned = query.tuples.conditionedEdges(restriction.key, restriction.kind, condition.name);
-    if (conditioned?.has(object, user) && query.holds(condition, conditioned, object, user, fail))
-      return true;
-  }
+  return conditionsOf(query, restriction).some(
+    ([condition, edges]) => edges.has(object, user) && query.holds(condition, edges, object, user, fail),
+  );
+}
+
+type Conditioned = readonly [condition: ConditionJson, edges: ConditionedEdges];
+const NONE: readonly Conditioned[] = [];
+
+/** The conditions of a restriction under which there are tuples. */
+function conditionsOf({ tuples }: Query, { key, kind, conditions }: Restriction): readonly Conditioned[] {
+  if (conditions.length === 0) return NONE;
+  return conditions.flatMap((condition): Conditioned[] => {
+    const edges = tuples.conditionedEdges(key, kind, condition.name);
+    return edges ? [[condition, edges]] : [];
+  });
+}
+
+// Arrays are by far the most frequent, and the iterator protocol is slow where both kinds come by.
+function each(numbers: Numbers | undefined, visit: (number: number) => void): void {
+  if (!numbers) return;
+  if (isArray(numbers)) for (let i = 0; i < numbers.length; i++) visit(numbers[i]!);
+  else for (const number of numbers) visit(number);
+}
+
+function some(numbers: Numbers | undefined, visit: (number: number) => boolean): boolean {
+  if (!numbers) return false;
+  if (isArray(numbers)) {
+    for (let i = 0; i < numbers.length; i++) if (visit(numbers[i]!)) return true;
+  } else for (const number of numbers) if (visit(number)) return true;
   return false;
+}
+
+/** `Array.isArray` does not narrow a readonly array. */
+function isArray(numbers: Numbers): numbers is readonly number[] {
+  return Array.isArray(numbers);
 }
 
 /** The mark of a query that its caller ended; lists turn it into a short answer. */

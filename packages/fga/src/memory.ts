@@ -73,10 +73,9 @@ export function createMemoryTuples(internerOf: (type: string) => Interner = crea
   const interner = (type: string): Interner => getOrAdd(interners, type, () => internerOf(type));
   const numberOf = (type: string, id: string): number => interners.get(type)?.find(id) ?? UNKNOWN;
 
-  /** Where the key's tuple is or would be, as far as its parts are known. */
-  function find(key: TupleKey): Place | undefined {
-    const { object, user } = parse(key);
-    const kind = relations.get(`${object.type}#${key.relation}`)?.kinds.get(kindOf(user));
+  /** Where the key's tuple is or would be, if there are tuples of its kind. */
+  function find(relation: string, { object, user }: Parsed): Place | undefined {
+    const kind = relations.get(`${object.type}#${relation}`)?.kinds.get(kindOf(user));
     if (!kind) return undefined;
     const userNumber = kind.isWildcard ? EVERYONE : numberOf(user.type, user.id);
     return { kind, object: numberOf(object.type, object.id), user: userNumber };
@@ -98,10 +97,11 @@ export function createMemoryTuples(internerOf: (type: string) => Interner = crea
   }
 
   function add(tuple: Tuple): boolean {
-    const place = find(tuple);
+    const parsed = parse(tuple);
+    const place = find(tuple.relation, parsed);
     if (place && graphHolding(place)) return false;
-    const { object, user } = parse(tuple);
-    const kind = kindFor(object, tuple.relation, user);
+    const { object, user } = parsed;
+    const kind = place?.kind ?? kindFor(object, tuple.relation, user);
     const objectNumber = interner(object.type).retain(object.id);
     const userNumber = kind.isWildcard ? EVERYONE : interner(user.type).retain(user.id);
     if (tuple.condition) {
@@ -115,21 +115,22 @@ export function createMemoryTuples(internerOf: (type: string) => Interner = crea
   }
 
   function remove(key: TupleKey): boolean {
-    const place = find(key);
+    const parsed = parse(key);
+    const place = find(key.relation, parsed);
     const graph = place && graphHolding(place);
     if (!graph) return false;
     const { object, user, kind } = place;
     graph.forward.remove(object, user);
     graph.reverse.remove(user, object);
     if ("contexts" in graph) deleteContext(graph, object, user);
-    interner(parse(key).object.type).release(object);
+    interner(parsed.object.type).release(object);
     if (!kind.isWildcard) interner(kind.userType).release(user);
     size--;
     return true;
   }
 
   function get(key: TupleKey): Tuple | undefined {
-    const place = find(key);
+    const place = find(key.relation, parse(key));
     const graph = place && graphHolding(place);
     if (!graph) return undefined;
     const { user, relation, object } = key;
@@ -242,7 +243,12 @@ function graphHolding({ kind, object, user }: Place): Graph | ConditionedGraph |
   return undefined;
 }
 
-function parse(key: TupleKey): { object: ObjectRef; user: UserRef } {
+interface Parsed {
+  readonly object: ObjectRef;
+  readonly user: UserRef;
+}
+
+function parse(key: TupleKey): Parsed {
   const [object, user] = [parseObject(key.object), parseUser(key.user)];
   if (!user) throw invalidTuple(key, "the 'user' field is malformed");
   if (!object) throw invalidTuple(key, "invalid 'object' field format");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { findRelation, parseModel } from "./model.ts";
 import type { RelationReferenceJson, UsersetJson } from "./model-json.ts";
 import { modelSizeBytes } from "./model-size.ts";
-import { fgaError, modelOf } from "./testing.ts";
+import { cpuMs, fgaError, modelOf } from "./testing.ts";
 
 type References = readonly Omit<RelationReferenceJson, "condition">[];
 
@@ -317,17 +317,17 @@ test("a model that doubles at each of 40 computed relations is judged at once", 
   const relations: Record<string, [UsersetJson, References]> = { r40: [self, users] };
   for (let i = 0; i < 40; i++)
     relations[`r${i}`] = [{ union: { child: [computed(`r${i + 1}`), computed(`r${i + 1}`)] } }, []];
-  const started = performance.now();
+  const started = cpuMs();
   assert.equal(parseModel(model({ doc: relations })).types.size, 2);
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(cpuMs() - started < 1_000);
 });
 
 test("a model of 3,000 chained relations is compiled within a second", () => {
   const relations: Record<string, [UsersetJson, References]> = { r3000: [self, users] };
   for (let i = 0; i < 3_000; i++) relations[`r${i}`] = [computed(`r${i + 1}`), []];
-  const started = performance.now();
+  const started = cpuMs();
   const { reach } = findRelation(parseModel(model({ doc: relations })), "doc", "r0");
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(cpuMs() - started < 1_000);
   assert.deepEqual(
     [reach.size, reach.has("user"), reach.has("doc#r3000"), reach.has("doc#r0")],
     [3_001, true, true, false],

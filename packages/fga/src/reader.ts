@@ -28,9 +28,9 @@ export interface TupleReader {
 export interface Edges {
   has(object: number, user: number): boolean;
   /** Users of an object. */
-  users(object: number): Iterable<number>;
+  users(object: number): Numbers;
   /** Objects of a user. */
-  objects(user: number): Iterable<number>;
+  objects(user: number): Numbers;
 }
 
 /** {@link Edges} whose tuples carry a context. */
@@ -38,6 +38,9 @@ export interface ConditionedEdges extends Edges {
   /** Context that is stored with the tuple. */
   context(object: number, user: number): JsonObject;
 }
+
+/** Numbers, each once, in no order. Not to be kept: the next write may change them. */
+export type Numbers = readonly number[] | ReadonlySet<number>;
 
 /** The number of the one user of a wildcard kind. */
 export const EVERYONE = 0;

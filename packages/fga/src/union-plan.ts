@@ -16,32 +16,47 @@ export interface UnionPlan {
 /** Plans are dropped when this many parts are kept; a model of usual size has some hundred. */
 const MAX_KEPT_PARTS = 200_000;
 
-interface Plans {
-  readonly byRelation: Map<RelationDef, Map<string, UnionPlan>>;
+/** Plans of one model for subjects of one kind. */
+export interface UnionPlans {
+  /** The plan of a relation, made when it is first asked for. */
+  of(relation: RelationDef): UnionPlan;
+}
+
+interface Kept {
+  readonly bySubject: Map<string, UnionPlans>;
   parts: number;
 }
 
-const plansByModel = new WeakMap<Model, Plans>();
+const keptByModel = new WeakMap<Model, Kept>();
 
-/** The plan of a relation for subjects of one kind, made when it is first asked for. */
-export function unionPlan(model: Model, relation: RelationDef, subject: Subject): UnionPlan {
-  let plans = plansByModel.get(model);
-  if (!plans || plans.parts > MAX_KEPT_PARTS) {
-    plans = { byRelation: new Map(), parts: 0 };
-    plansByModel.set(model, plans);
+/** Plans for subjects of the same kind as `subject`. */
+export function unionPlans(model: Model, subject: Subject): UnionPlans {
+  let kept = keptByModel.get(model);
+  if (!kept || kept.parts > MAX_KEPT_PARTS) {
+    kept = { bySubject: new Map(), parts: 0 };
+    keptByModel.set(model, kept);
   }
-  let bySubject = plans.byRelation.get(relation);
-  if (!bySubject) {
-    bySubject = new Map();
-    plans.byRelation.set(relation, bySubject);
+  let plans = kept.bySubject.get(subject.kind);
+  if (!plans) {
+    plans = createPlans(subject, kept);
+    kept.bySubject.set(subject.kind, plans);
   }
-  let plan = bySubject.get(subject.kind);
-  if (!plan) {
-    plan = makePlan(relation, subject);
-    bySubject.set(subject.kind, plan);
-    plans.parts += 1 + plan.own.length + plan.everyone.length + plan.hops.length;
-  }
-  return plan;
+  return plans;
+}
+
+function createPlans(subject: Subject, kept: Kept): UnionPlans {
+  const plans = new Map<RelationDef, UnionPlan>();
+  return {
+    of(relation) {
+      let plan = plans.get(relation);
+      if (!plan) {
+        plan = makePlan(relation, subject);
+        plans.set(relation, plan);
+        kept.parts += 1 + plan.own.length + plan.everyone.length + plan.hops.length;
+      }
+      return plan;
+    },
+  };
 }
 
 function makePlan(relation: RelationDef, subject: Subject): UnionPlan {

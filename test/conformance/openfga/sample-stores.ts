@@ -69,17 +69,26 @@ export function hasConditions({ model }: SampleStore): boolean {
   return model !== undefined && /^\s*condition\s/m.test(model);
 }
 
+/** Writes model and tuples into a new store. @throws AssertionError if either is refused */
+export async function writeSampleStore(
+  client: FgaClient,
+  store: SampleStore,
+): Promise<{ storeId: string; modelId: string }> {
+  assert.ok(store.model, `${store.path} has its model in modules`);
+  const storeId = await client.createStore(store.path);
+  const model: unknown = transformer.transformer.transformDSLToJSONObject(store.model);
+  const modelId = demand(await client.writeModel(storeId, model), "the model");
+  if (store.tuples.length > 0) demand(await client.write(storeId, modelId, store.tuples), "the tuples");
+  return { storeId, modelId };
+}
+
 /**
  * Writes model and tuples into a store and asserts every test; a test's own tuples go along as contextual ones.
  * @returns the number of assertions that held
  * @throws AssertionError at the first that does not
  */
 export async function runSampleStore(client: FgaClient, store: SampleStore): Promise<number> {
-  assert.ok(store.model, `${store.path} has its model in modules`);
-  const storeId = await client.createStore(store.path);
-  const model: unknown = transformer.transformer.transformDSLToJSONObject(store.model);
-  const modelId = demand(await client.writeModel(storeId, model), "the model");
-  if (store.tuples.length > 0) demand(await client.write(storeId, modelId, store.tuples), "the tuples");
+  const { storeId, modelId } = await writeSampleStore(client, store);
   let held = 0;
   for (const test of store.tests) {
     const scopeOf = ({ context }: Case): QueryScope => ({
