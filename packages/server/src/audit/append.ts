@@ -3,6 +3,7 @@ import { currentRequest } from "../http/context.ts";
 import { assert } from "../lib/assert.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import type { Clock } from "../lib/clock.ts";
+import { hotQuery } from "../storage/hot.ts";
 import type { Storage, Tx } from "../storage/index.ts";
 import type { AuditEvent } from "./index.ts";
 import type { AuditTables } from "./store.ts";
@@ -96,15 +97,18 @@ export function createAppender(deps: { storage: Storage; clock: Clock }) {
   };
 }
 
+/** Taking the new end first locks the chain: the next writer waits here until this commit is through. */
+const takeEnd = hotQuery<{ seq: number; hash: string }>(
+  "update audit_head set seq = seq + ? where id = 1 returning seq, hash",
+);
+const setEnd = hotQuery<never>("update audit_head set hash = ? where id = 1");
+const insertOne = hotQuery<never>(
+  `insert into audit_events (seq, hash, occurred_at, action, user_id, client_id, request_id, event)
+   values (?, ?, ?, ?, ?, ?, ?, ?)`,
+);
+
 async function write(tx: Tx, events: readonly PendingEvent[]): Promise<void> {
-  const db = tx.db<AuditTables>();
-  // Taking the new end first locks the chain: the next writer waits here until this commit is through.
-  const head = await db
-    .updateTable("audit_head")
-    .set((eb) => ({ seq: eb("seq", "+", events.length) }))
-    .where("id", "=", 1)
-    .returning(["seq", "hash"])
-    .executeTakeFirst();
+  const [head] = await takeEnd(tx, [events.length]);
   assert(head, "the audit chain has an end");
   let seq = head.seq - events.length;
   let hash = head.hash;
@@ -115,8 +119,14 @@ async function write(tx: Tx, events: readonly PendingEvent[]): Promise<void> {
     const { action, user_id, client_id, request_id } = fields;
     return { seq, hash, occurred_at: occurredAt, action, user_id, client_id, request_id, event };
   });
-  await db.insertInto("audit_events").values(rows).execute();
-  await db.updateTable("audit_head").set({ hash }).where("id", "=", 1).execute();
+  await insertAll(tx, rows);
+  await setEnd(tx, [hash]);
+}
+
+/** One statement where each costs a round trip; a prepared one for each row where it does not. */
+async function insertAll(tx: Tx, rows: readonly AuditTables["audit_events"][]): Promise<void> {
+  if (tx.engine === "postgres") await tx.db<AuditTables>().insertInto("audit_events").values(rows).execute();
+  else for (const row of rows) await insertOne(tx, Object.values(row));
 }
 
 /** Each hash covers the one before it and the event, so that no event can be changed, moved or taken out. */

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { hotQuery } from "../storage/hot.ts";
 import type { Queryable, Storage } from "../storage/index.ts";
 
 /** Tables of the OAuth slice. */
@@ -39,19 +40,16 @@ export interface OAuthModelRow {
   consumed_at: number | null;
 }
 
+const modelByHash = hotQuery<OAuthModelRow>("select * from oauth_models where model = ? and id_hash = ?");
+
 /** One stored model, by the hash of its id. */
-export function findModel(
+export async function findModel(
   storage: Storage,
   model: string,
   idHash: string,
 ): Promise<OAuthModelRow | undefined> {
-  return storage
-    .db<OAuthTables>()
-    .selectFrom("oauth_models")
-    .selectAll()
-    .where("model", "=", model)
-    .where("id_hash", "=", idHash)
-    .executeTakeFirst();
+  const [row] = await modelByHash(storage, [model, idHash]);
+  return row;
 }
 
 /** Ends every token of one user or client: used when an account or agent is switched off. */

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Clock } from "../lib/clock.ts";
+import { hotQuery } from "../storage/hot.ts";
 import type { Queryable, Storage } from "../storage/index.ts";
 
 /** Bytes as either engine returns them. */
@@ -111,6 +112,11 @@ export interface RevocationRow {
 }
 
 /** Reads and erases accounts. What a refresh writes is in `lease.ts`. */
+const liveOf = hotQuery<AccountRow>(
+  `select * from connected_accounts where user_id = ? and connection = ? and status <> 'revoked'
+   order by id limit ?`,
+);
+
 export function createAccountStore(deps: { storage: Storage; clock: Clock }) {
   const accounts = (on: Queryable = deps.storage) => on.db<VaultTables>();
   return {
@@ -123,6 +129,8 @@ export function createAccountStore(deps: { storage: Storage; clock: Clock }) {
       filter: { connection?: string | undefined; after?: string | undefined; limit: number },
       on?: Queryable,
     ): Promise<AccountRow[]> {
+      if (filter.connection !== undefined && filter.after === undefined)
+        return liveOf(on ?? deps.storage, [userId, filter.connection, filter.limit]);
       let query = accounts(on)
         .selectFrom("connected_accounts")
         .selectAll()
