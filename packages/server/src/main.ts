@@ -89,7 +89,7 @@ export async function openServices(config: Config, options: StartOptions = {}): 
     storage,
     config,
     clock,
-    secretKey: keyring.derive("client-secret"),
+    secretKeys: keyring.deriveAll("client-secret"),
     documents: config.registration.clientIdDocuments
       ? createClientDocuments({ egress, clock, log })
       : undefined,

@@ -66,7 +66,7 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   const keyring = createKeyring([Buffer.alloc(32, 1)]);
   const audit = createAudit({ storage, clock });
   const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: true });
-  const clients = createClients({ storage, config, secretKey: keyring.derive("client-secret"), clock });
+  const clients = createClients({ storage, config, secretKeys: keyring.deriveAll("client-secret"), clock });
   const { accounts } = login;
   const admin = createAdmin({
     ...{ storage, audit, clock, ids, keyring, config, users: accounts, createUser: accounts.create },

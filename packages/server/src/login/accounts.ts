@@ -2,6 +2,7 @@ import type { Audit } from "../audit/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
+import { hotQuery } from "../storage/hot.ts";
 import type { Storage } from "../storage/index.ts";
 import { loginError } from "./errors.ts";
 import { loginEvents } from "./events.ts";
@@ -16,10 +17,15 @@ const MAX_NAME_LENGTH = 200;
 /** Deliberately loose: whether an address works is for the mail to show. */
 const EMAIL = /^[^\s@<>"',;:\\()[\]]+@[^\s@.<>"',;:\\()[\]]+(\.[^\s@.<>"',;:\\()[\]]+)*$/u;
 
+/** Control and invisible characters: an address with them looks like another one, or cannot be stored. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u;
+
 /** Failures of one address before it is locked. */
 const FREE_FAILURES = 5;
 const FIRST_LOCK_MS = 30_000;
 const MAX_LOCK_MS = 15 * 60_000;
+
+const userById = hotQuery<LoginTables["users"]>("select * from users where id = ?");
 
 export function createAccounts(deps: {
   storage: Storage;
@@ -31,8 +37,9 @@ export function createAccounts(deps: {
   const { storage, audit, clock, ids, passwords } = deps;
   const db = () => storage.db<LoginTables>();
 
-  async function findRow(email: string) {
-    return db().selectFrom("users").selectAll().where("email_key", "=", emailKey(email)).executeTakeFirst();
+  async function findRow(key: string) {
+    if (!isAddress(key)) return undefined;
+    return db().selectFrom("users").selectAll().where("email_key", "=", key).executeTakeFirst();
   }
 
   async function lockedUntil(key: string): Promise<number> {
@@ -68,22 +75,28 @@ export function createAccounts(deps: {
 
   return {
     async find(id) {
-      const row = await db().selectFrom("users").selectAll().where("id", "=", id).executeTakeFirst();
+      // Ids come from hints and tokens too; this one is not storable on every engine.
+      if (id.includes("\0")) return undefined;
+      const [row] = await userById(storage, [id]);
       return row && toUser(row);
     },
 
     async create({ email, password, name, role = "user", locale }) {
       const key = emailKey(email);
-      if (email.length > MAX_EMAIL_LENGTH || !EMAIL.test(key)) throw loginError("login.email_invalid");
+      if (!isAddress(key)) throw loginError("login.email_invalid");
       if (password && !fits(password)) throw loginError("login.password_unfit");
       const passwordHash = password ? await passwords.hash(password) : null;
       const now = clock.now();
       const row = {
         id: ids.prefixed("usr"),
-        email: email.trim(),
+        email: email.normalize("NFKC").trim(),
         email_key: key,
         email_verified: 0,
-        name: name?.trim().slice(0, MAX_NAME_LENGTH) || null,
+        name:
+          name
+            ?.replace(/\p{Cc}/gu, "")
+            .trim()
+            .slice(0, MAX_NAME_LENGTH) || null,
         picture: null,
         locale: locale ?? null,
         password_hash: passwordHash,
@@ -113,12 +126,13 @@ export function createAccounts(deps: {
 
     async authenticate(email, password) {
       const key = emailKey(email);
-      const row = await findRow(email);
+      const row = await findRow(key);
       // The password is checked even when the address is locked or unknown: each answer takes as long.
       const matched = await passwords.matches(row?.password_hash ?? undefined, password);
-      if ((await lockedUntil(key)) > clock.now()) return { outcome: "locked" };
+      if (isAddress(key) && (await lockedUntil(key)) > clock.now()) return { outcome: "locked" };
       if (!row || !matched || row.disabled_at !== null) {
-        await countFailure(key);
+        // What is no address is nobody's, and is not worth a row.
+        if (isAddress(key)) await countFailure(key);
         await audit.append({ action: loginEvents.refused, userId: row?.id, outcome: "refused" });
         return { outcome: "wrong" };
       }
@@ -137,6 +151,10 @@ export function createAccounts(deps: {
 /** One person, one key: case, compatibility forms and surrounding space do not make another address. */
 export function emailKey(email: string): string {
   return email.normalize("NFKC").trim().toLowerCase();
+}
+
+function isAddress(key: string): boolean {
+  return key.length <= MAX_EMAIL_LENGTH && EMAIL.test(key) && !INVISIBLE.test(key);
 }
 
 function fits(password: Secret): boolean {

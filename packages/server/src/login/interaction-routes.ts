@@ -26,13 +26,16 @@ export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBi
         return toLogin(deps, interaction, path);
       return redirect(await interactions.finishLogin(c.env, { ...session, amr: ["pwd"] }));
     }
+    if (interaction.userId !== session.userId) return expired(c.req.raw);
     return showConsent(c.req.raw, interaction, session, path);
   });
 
   app.post("/interaction/:uid", async (c) => {
     const interaction = await interactions.find(c.env);
     const session = await sessions.current(c.req.raw);
-    if (!interaction || !session || interaction.prompt !== "consent") return expired(c.req.raw);
+    // A consent counts for the person who is logged in now, and the request may be older than their login.
+    if (interaction?.prompt !== "consent" || !session || interaction.userId !== session.userId)
+      return expired(c.req.raw);
     const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
     const form = new FormData();
     for (const [name, value] of fields) form.append(name, value);

@@ -19,6 +19,10 @@ describe("the address after log-in", () => {
     "evil.example",
     "/%0d%0a/\n",
     "\\\\evil.example",
+    "/..//evil.example/",
+    "/.//evil.example/",
+    "/%2e%2e//evil.example/",
+    "/a/..//evil.example/",
   ])
     it(`is our own page for ${JSON.stringify(target)}`, () => {
       assert.equal(safeReturnTo(target), "/approvals");

@@ -26,7 +26,7 @@ export interface LoginRouteDeps {
 }
 
 const MAX_FORM_BYTES = 16 * 1024;
-const FORM_COOKIE = "behalf_form";
+const FORM_TOKEN = /^[A-Za-z0-9_-]{43}$/;
 const HOME = "/approvals";
 
 /** Log in, sign up, log out, and the interactions of authorization requests. */
@@ -85,7 +85,8 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
     if (session) deps.sessions.checkForm(c.req.raw, session, toFormData(fields));
     const cookie = await deps.sessions.end(c.req.raw);
-    return new Response(null, { status: 303, headers: { location: "/login", "set-cookie": cookie } });
+    const headers = { location: "/login", "set-cookie": cookie, "cache-control": "no-store" };
+    return new Response(null, { status: 303, headers });
   });
 
   app.route("/", interactionRoutes(deps));
@@ -96,18 +97,29 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
 export function safeReturnTo(value: string | null): string {
   if (!value?.startsWith("/") || value.startsWith("//") || /[\\\s\p{Cc}]/u.test(value)) return HOME;
   const url = URL.parse(value, "http://self.invalid");
-  return url?.origin === "http://self.invalid" ? url.pathname + url.search : HOME;
+  // Dot segments are resolved by now, and what is left of "/..//host" would lead to that host.
+  if (url?.origin !== "http://self.invalid" || url.pathname.startsWith("//")) return HOME;
+  return url.pathname + url.search;
 }
 
 async function emptyForm(deps: LoginRouteDeps, request: Request): Promise<LoginForm> {
   const { searchParams } = new URL(request.url);
   return {
     returnTo: safeReturnTo(searchParams.get("return_to")),
-    formToken: readCookie(request, FORM_COOKIE) ?? randomToken(),
+    formToken: formCookie(deps, request) ?? randomToken(),
     client: await deps.clients.find(searchParams.get("client_id") ?? ""),
     email: searchParams.get("login_hint")?.slice(0, 254) ?? "",
     problem: undefined,
   };
+}
+
+/** On https no other host can set this cookie, not even one below or above ours. */
+const formCookieName = (issuer: string) =>
+  issuer.startsWith("https:") ? "__Host-behalf_form" : "behalf_form";
+
+function formCookie(deps: LoginRouteDeps, request: Request): string | undefined {
+  const value = readCookie(request, formCookieName(deps.issuer));
+  return value !== undefined && FORM_TOKEN.test(value) ? value : undefined;
 }
 
 /** A form counts when its token equals this browser's cookie: nobody can log a visitor in as somebody else. */
@@ -116,7 +128,7 @@ async function readForm(
   c: Context,
 ): Promise<{ form: LoginForm | undefined; fields: URLSearchParams }> {
   const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
-  const cookie = readCookie(c.req.raw, FORM_COOKIE);
+  const cookie = formCookie(deps, c.req.raw);
   const token = fields.get("form_token");
   const genuine = cookie !== undefined && token !== null && equalInConstantTime(cookie, token);
   if (!genuine || !deps.sessions.isSameOrigin(c.req.raw)) return { form: undefined, fields };
@@ -187,7 +199,7 @@ function page(
     ...options,
     formTargets: [...deps.formTargets, ...originsOf(form.client?.redirectUris ?? [])],
     headers: {
-      "set-cookie": `${FORM_COOKIE}=${form.formToken}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600${secure}`,
+      "set-cookie": `${formCookieName(deps.issuer)}=${form.formToken}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600${secure}`,
       "content-language": language.tag,
     },
   });

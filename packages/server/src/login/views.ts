@@ -59,13 +59,18 @@ export function consentView(
   const t = texts.consent;
   const { client, asked } = interaction;
   const scopes = asked.oidcScopes.map((scope) => t.scopes[scope] ?? scope);
+  const target = t.redirectsTo(hostOf(interaction.redirectUri));
   return html`<h1>${t.title(client.name)}</h1>
 <p class="soft">${texts.common.signedInAs(session.email)}</p>
 ${client.agent ? html`<p>${client.agent.purpose}<br><span class="soft small">${t.runBy(client.agent.owner)}</span></p>` : ""}
 <p>${t.lead(client.name)}</p>
 <ul class="checks">${scopes.map((scope) => html`<li>${scope}</li>`)}
 ${asked.apis.map((api) => api.scopes.map((scope) => html`<li>${scope.title} <span class="soft small">${api.name}</span></li>`))}</ul>
-<p class="small soft">${t.redirectsTo(hostOf(interaction.redirectUri))}</p>
+${
+  client.unverified
+    ? html`<p class="alert">${t.unverified(client.name)} <strong>${target}</strong></p>`
+    : html`<p class="small soft">${target}</p>`
+}
 <form method="post" action="${action}">
 <input type="hidden" name="csrf" value="${session.csrf}">
 <div class="actions">

@@ -6,6 +6,9 @@ import { consumeOnce } from "../storage/consume.ts";
 import type { Storage } from "../storage/index.ts";
 import { findModel, type OAuthModelRow, type OAuthTables } from "./store.ts";
 
+/** The core looks for these and then writes them: only the write can tell which of two parallel callers came first. */
+const SEEN_ONCE: ReadonlySet<string> = new Set(["ReplayDetection"]);
+
 /** Gives the core its clients: `undefined` is "no such client". */
 export type FindClientMetadata = (id: string) => Promise<AdapterPayload | undefined>;
 
@@ -34,12 +37,19 @@ function modelAdapter(model: string, { storage, clock }: { storage: Storage; clo
 
   return {
     async upsert(id, payload, expiresIn) {
-      const row = toRow(model, id, payload, expiresIn ? clock.now() + expiresIn * 1_000 : null);
-      await table()
+      const now = clock.now();
+      const row = toRow(model, id, payload, expiresIn ? now + expiresIn * 1_000 : null);
+      const once = SEEN_ONCE.has(model);
+      const written = await table()
         .insertInto("oauth_models")
         .values({ ...row, consumed_at: null })
-        .onConflict((conflict) => conflict.columns(["model", "id_hash"]).doUpdateSet(row))
-        .execute();
+        .onConflict((conflict) => {
+          const update = conflict.columns(["model", "id_hash"]).doUpdateSet(row);
+          return once ? update.where("oauth_models.expires_at", "<=", now) : update;
+        })
+        .returning("id_hash")
+        .executeTakeFirst();
+      if (!written) throw new errors.InvalidGrant("seen before");
     },
     async find(id) {
       const row = await findModel(storage, model, tokenHash(id));

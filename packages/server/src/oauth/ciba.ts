@@ -38,7 +38,7 @@ export function cibaConfiguration(deps: ProviderDeps): CibaFeature {
           details,
           audience: wire.audience,
           clientId: ctx.oidc.client?.clientId ?? "",
-          scopes: [...(ctx.oidc.requestParamScopes ?? [])],
+          scopes: knownScopes(ctx),
           authReqIdHash: tokenHash(request.jti),
           userId: account.accountId,
           expiresAt: deps.clock.now() + expirySeconds * 1_000,
@@ -49,6 +49,18 @@ export function cibaConfiguration(deps: ProviderDeps): CibaFeature {
       ctx.body = { ...(ctx.body as object), interval: opened.intervalSeconds, approval_id: opened.id };
     },
   };
+}
+
+/**
+ * What the tokens can carry. Other words in `scope` would be dropped later, and until then be shown to the
+ * person as if they were ours.
+ */
+function knownScopes(ctx: KoaContextWithOIDC): string[] {
+  const known = Object.values(ctx.oidc.resourceServers ?? {}).map((server) => server.scopes);
+  const ofOidc = ctx.oidc.requestParamOIDCScopes;
+  return [...ctx.oidc.requestParamScopes].filter(
+    (scope) => ofOidc.has(scope) || known.some((scopes) => scopes.has(scope)),
+  );
 }
 
 /** What the approvals slice checks of the request. */

@@ -3,7 +3,7 @@ import { type Egress, EgressError } from "../http/egress.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { StoredClient } from "./clients.ts";
-import { isSafeRedirect, strangerClient } from "./strangers.ts";
+import { isSafeRedirect, strangerClient, visibleName } from "./strangers.ts";
 
 /** Finds clients whose id is the address of a document about them. */
 export interface ClientDocuments {
@@ -84,7 +84,7 @@ function toClient(id: string, value: unknown): StoredClient | undefined {
   if (!parsed.success || parsed.data.client_id !== id) return undefined;
   const { client_name: name, redirect_uris: redirectUris } = parsed.data;
   if (!redirectUris.every(isSafeRedirect)) return undefined;
-  return strangerClient({ id, name: name ?? new URL(id).host, redirectUris });
+  return strangerClient({ id, name: visibleName(name ?? "") ?? new URL(id).host, redirectUris });
 }
 
 /** What the document's server allows, within our bounds. */

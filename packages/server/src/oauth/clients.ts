@@ -7,6 +7,7 @@ import {
   clientMetadataSchema,
 } from "../config.ts";
 import { equalInConstantTime, keyedHash } from "../crypto/hash.ts";
+import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
 import type { Storage } from "../storage/index.ts";
@@ -14,6 +15,7 @@ import type { ClientDocuments } from "./client-documents.ts";
 import type { Client, Clients } from "./index.ts";
 import type { ClientWithApis } from "./resources.ts";
 import type { OAuthTables } from "./store.ts";
+import { STRANGER_PREFIX } from "./strangers.ts";
 
 /** A client with what only the OAuth slice needs of it. */
 export interface StoredClient extends ClientWithApis {
@@ -35,6 +37,8 @@ export interface ClientRegistry extends Clients {
 /** How long another process's change may stay unseen. */
 const CACHE_MS = 1_000;
 const MAX_CACHED = 10_000;
+/** Ids are short names, or the address of a document; nothing else is looked up or remembered. */
+const CLIENT_ID = /^[\x21-\x7e]{1,2048}$/;
 
 /** Names of the grants that the core answers; the others are answered without it. */
 const CORE_GRANT_TYPES: Readonly<Record<string, string>> = {
@@ -47,12 +51,14 @@ const CORE_GRANT_TYPES: Readonly<Record<string, string>> = {
 export function createClients(deps: {
   storage: Storage;
   config: Pick<Config, "clients">;
-  secretKey: Buffer;
+  /** Keys of the secrets' hashes, the one of new hashes first: a secret may have been hashed under any of them. */
+  secretKeys: readonly Buffer[];
   clock: Clock;
   /** Finds clients by the address of their document; absent while that is switched off. */
   documents?: ClientDocuments | undefined;
 }): ClientRegistry {
-  const { storage, clock, secretKey } = deps;
+  const { storage, clock, secretKeys } = deps;
+  const newestKey = newest(secretKeys);
   const configured = new Map(deps.config.clients.map((entry) => [entry.id, entry]));
   const cache = new Map<string, { client: StoredClient | undefined; until: number }>();
   const table = () => storage.db<OAuthTables>();
@@ -65,13 +71,15 @@ export function createClients(deps: {
         .selectAll()
         .where("id", "=", id)
         .executeTakeFirst();
-      return fromConfig(entry, secretKey, row?.disabled_at ?? undefined);
+      return fromConfig(entry, newestKey, row?.disabled_at ?? undefined);
     }
     const row = await table().selectFrom("clients").selectAll().where("id", "=", id).executeTakeFirst();
     return row ? fromRow(row) : deps.documents?.find(id);
   }
 
   async function find(id: string): Promise<StoredClient | undefined> {
+    // Also called with what strangers sent, before anything has checked that it is text.
+    if (typeof id !== "string" || !CLIENT_ID.test(id)) return undefined;
     const now = clock.now();
     const hit = cache.get(id);
     if (hit && hit.until > now) return hit.client;
@@ -88,10 +96,20 @@ export function createClients(deps: {
       const ids = [...configured.keys(), ...rows.map((row) => row.id)];
       return (await Promise.all(ids.map(find))).filter((client) => client !== undefined);
     },
-    matchesSecret: (client, secret) =>
-      client.secretHash !== undefined && equalInConstantTime(client.secretHash, keyedHash(secretKey, secret)),
+    matchesSecret(client, secret) {
+      const { secretHash = "" } = client;
+      // Every key is tried, whatever the first ones say.
+      const matches = secretKeys.filter((key) => equalInConstantTime(secretHash, keyedHash(key, secret)));
+      return client.secretHash !== undefined && matches.length > 0;
+    },
     changed: (id) => void cache.delete(id),
   };
+}
+
+function newest(keys: readonly Buffer[]): Buffer {
+  const [first] = keys;
+  assert(first, "there is a key for client secrets");
+  return first;
 }
 
 function fromConfig(entry: ClientConfig, secretKey: Buffer, disabledAt: number | undefined): StoredClient {
@@ -104,7 +122,14 @@ function hashOf(secret: Secret | undefined, key: Buffer): string | undefined {
 
 function fromRow(row: OAuthTables["clients"]): StoredClient {
   const metadata = clientMetadataSchema.parse(JSON.parse(row.metadata));
-  return build(row.id, "runtime", metadata, row.secret_hash ?? undefined, row.disabled_at ?? undefined);
+  const client = build(
+    row.id,
+    "runtime",
+    metadata,
+    row.secret_hash ?? undefined,
+    row.disabled_at ?? undefined,
+  );
+  return row.id.startsWith(`${STRANGER_PREFIX}_`) ? { ...client, unverified: true } : client;
 }
 
 function build(

@@ -7,17 +7,29 @@ const JSON_TYPE = /^application\/json\s*(;|$)/i;
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 /**
- * Parses the body of an OAuth request: a form, or a JSON object as published SDKs send it. A parameter that
- * comes twice is refused.
+ * Parses the body of an OAuth request: a form, or a flat JSON object as published SDKs send it. A parameter
+ * that comes twice is refused, and so is anything that two readers could read differently.
  * @throws InvalidRequest
  * @see RFC 6749 section 3.2
  */
-export function parseForm(body: string, contentType: string): FormParams {
-  if (body === "" && contentType === "") return {};
-  if (FORM_TYPE.test(contentType)) return normalize([...new URLSearchParams(body)]);
-  if (JSON_TYPE.test(contentType)) return normalize(jsonEntries(body));
+export function parseForm(body: Uint8Array, contentType: string): FormParams {
+  if (body.length === 0 && contentType === "") return {};
+  if (FORM_TYPE.test(contentType)) return normalize([...new URLSearchParams(decode(body))]);
+  if (JSON_TYPE.test(contentType)) return normalize(jsonEntries(decode(body)));
   throw new errors.InvalidRequest("send application/x-www-form-urlencoded or application/json");
 }
+
+/** Bytes that are no UTF-8 would be replaced in silence, and two bodies would become one. */
+function decode(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch (cause) {
+    throw new errors.InvalidRequest("the body is not UTF-8", undefined, { cause });
+  }
+}
+
+/** A string that is a name, in JSON whose values are no objects. */
+const JSON_NAME = /"(?:[^"\\]|\\.)*"\s*(:?)/g;
 
 function jsonEntries(body: string): [string, string][] {
   let value: unknown;
@@ -28,9 +40,16 @@ function jsonEntries(body: string): [string, string][] {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new errors.InvalidRequest("the body must be a JSON object");
-  return Object.entries(value)
-    .filter(([, member]) => member !== null && member !== undefined)
-    .map(([name, member]) => [name, typeof member === "string" ? member : JSON.stringify(member)]);
+  const entries = Object.entries(value).map(([name, member]): [string, string] => {
+    // Python clients send null for what is not set.
+    if (member === null) return [name, ""];
+    if (typeof member !== "string") throw new errors.InvalidRequest("every member must be a string");
+    return [name, member];
+  });
+  // JSON.parse keeps the last of two members of one name; other readers keep the first.
+  const names = [...body.matchAll(JSON_NAME)].filter(([, colon]) => colon === ":");
+  if (names.length !== entries.length) throw new errors.InvalidRequest("a member must not be provided twice");
+  return entries;
 }
 
 function normalize(entries: readonly [string, string][]): FormParams {
@@ -40,24 +59,37 @@ function normalize(entries: readonly [string, string][]): FormParams {
       throw new errors.InvalidRequest(`'${name.slice(0, 64)}' parameter must not be provided twice`);
     params[name] = value;
   }
-  return mapParams(params);
+  return Object.fromEntries(mapEntries(Object.entries(params)).filter(([, value]) => value !== ""));
 }
 
 /** Carries the wish for offline access past the core, which drops the scope; nobody outside may set it. */
 export const OFFLINE_PARAM = "behalf_offline";
 
+/** The parameters of a query, mapped as those of a body. What comes twice stays, and the core refuses it. */
+export function mapQuery(query: string): string {
+  const params = new URLSearchParams(query);
+  const given = [...params].filter(([name, value]) => value !== "" || params.getAll(name).length > 1);
+  return new URLSearchParams(mapEntries(given)).toString();
+}
+
 /**
  * `audience`, which published SDKs send, becomes RFC 8707's `resource`; when both come, `audience` wins.
- * Empty values count as absent.
+ * An audience that comes twice keeps its name: the core knows it for this alone, and refuses it.
  */
-export function mapParams(params: FormParams): FormParams {
-  const { audience, [OFFLINE_PARAM]: _forged, ...rest } = params;
+function mapEntries(all: [string, string][]): [string, string][] {
+  const entries = all.filter(([name]) => name !== OFFLINE_PARAM);
+  const audiences = entries.filter(([name]) => name === "audience");
+  const audience = audiences.length === 1 ? audiences[0]?.[1] : undefined;
   // Python clients send the text "None" for an audience that is not set.
-  const named = audience && audience !== "None" ? { resource: audience } : {};
-  const offline = rest["scope"]?.split(" ").includes("offline_access") ? { [OFFLINE_PARAM]: "1" } : {};
-  return Object.fromEntries(
-    Object.entries({ ...rest, ...named, ...offline }).filter(([, value]) => value !== ""),
+  const named = audience !== undefined && audience !== "" && audience !== "None";
+  const kept = entries.filter(
+    ([name]) => !(name === "audience" && audiences.length === 1) && !(name === "resource" && named),
   );
+  if (named) kept.push(["resource", audience]);
+  const offline = entries.some(
+    ([name, value]) => name === "scope" && value.split(" ").includes("offline_access"),
+  );
+  return offline ? [...kept, [OFFLINE_PARAM, "1"]] : kept;
 }
 
 /** The parameters as the form that the core reads. */

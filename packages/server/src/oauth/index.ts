@@ -11,6 +11,8 @@ export interface Client {
   readonly postLogoutRedirectUris: readonly string[];
   readonly grantTypes: readonly string[];
   readonly firstParty: boolean;
+  /** It registered itself: nobody here vouches for its name. */
+  readonly unverified?: boolean;
   /** Public clients have no secret and authenticate with PKCE alone. */
   readonly confidential: boolean;
   /** What it may do for users; absent when it is no agent. */
@@ -88,6 +90,8 @@ export interface Interaction {
   readonly mustAuthenticate: boolean;
   /** When the request came, in milliseconds. */
   readonly startedAt: number;
+  /** Who the request is for; absent while nobody has logged in for it. */
+  readonly userId: string | undefined;
   readonly client: Client;
   readonly redirectUri: string;
   readonly loginHint: string | undefined;

@@ -4,8 +4,9 @@ import type { ClientRegistry } from "./clients.ts";
 import type { Interaction, Interactions, NodeExchange } from "./index.ts";
 import type { Resources } from "./resources.ts";
 
-/** What the core says a consent still lacks. */
-interface MissingConsent {
+/** What the core says a consent still lacks; and when a log-in was asked for, in milliseconds. */
+interface PromptDetails {
+  readonly asked_at?: unknown;
   readonly missingOIDCScope?: readonly string[];
   readonly missingOIDCClaims?: readonly string[];
   readonly missingResourceScopes?: Readonly<Record<string, readonly string[]>>;
@@ -34,13 +35,14 @@ export function createInteractions(deps: {
     provider.interactionResult(node.incoming, node.outgoing, result, { mergeWithLastSubmission: true });
 
   function toInteraction(core: CoreInteraction, client: Interaction["client"]): Interaction {
-    const details = core.prompt.details as MissingConsent;
+    const details = core.prompt.details as PromptDetails;
     const text = (name: string) => (typeof core.params[name] === "string" ? core.params[name] : undefined);
     return {
       client,
       prompt: core.prompt.name === "consent" ? "consent" : "login",
       mustAuthenticate: core.prompt.reasons.some((reason) => FRESH_LOGIN_REASONS.includes(reason)),
-      startedAt: core.iat * 1_000,
+      startedAt: typeof details.asked_at === "number" ? details.asked_at : core.iat * 1_000,
+      userId: core.session?.accountId,
       redirectUri: text("redirect_uri") ?? "",
       loginHint: text("login_hint"),
       uiLocales: text("ui_locales"),
@@ -78,7 +80,7 @@ export function createInteractions(deps: {
       const clientId = String(core.params["client_id"]);
       const existing = core.grantId ? await provider.Grant.find(core.grantId) : undefined;
       const grant = existing ?? new provider.Grant({ accountId: core.session.accountId, clientId });
-      const missing = core.prompt.details as MissingConsent;
+      const missing = core.prompt.details as PromptDetails;
       if (missing.missingOIDCScope) grant.addOIDCScope(missing.missingOIDCScope.join(" "));
       if (missing.missingOIDCClaims) grant.addOIDCClaims([...missing.missingOIDCClaims]);
       for (const [audience, scopes] of Object.entries(missing.missingResourceScopes ?? {}))

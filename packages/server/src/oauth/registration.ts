@@ -9,11 +9,11 @@ import type { Storage } from "../storage/index.ts";
 import { countWithin } from "../storage/rate.ts";
 import { oauthEvents } from "./events.ts";
 import type { OAuthTables } from "./store.ts";
-import { isSafeRedirect, STRANGER_GRANTS } from "./strangers.ts";
+import { isSafeRedirect, STRANGER_GRANTS, STRANGER_PREFIX, visibleName } from "./strangers.ts";
 
 /** Members of a registration that are used; others are ignored, as RFC 7591 section 2 asks. */
 const request = z.object({
-  client_name: z.string().min(1).max(200).default("Unnamed app"),
+  client_name: z.string().min(1).max(200).optional(),
   redirect_uris: z.array(z.string().max(2_048)).min(1).max(20),
 });
 
@@ -30,15 +30,22 @@ export function createRegistration(deps: { storage: Storage; audit: Audit; clock
   const { storage, audit, clock, ids } = deps;
 
   async function register(body: Buffer, ip: string | undefined): Promise<{ status: number; body: object }> {
-    const allowed = await countWithin(storage, `register:${ip}`, clock.now(), HOUR_MS, PER_HOUR_AND_ADDRESS);
+    const allowed = await countWithin(
+      storage,
+      `register:${networkOf(ip)}`,
+      clock.now(),
+      HOUR_MS,
+      PER_HOUR_AND_ADDRESS,
+    );
     if (!allowed) return refuse(429, "temporarily_unavailable", "too many registrations from this address");
     const parsed = request.safeParse(parseJson(body));
     if (!parsed.success)
       return refuse(400, "invalid_client_metadata", "send redirect_uris, and client_name if you like");
-    const { client_name: name, redirect_uris: redirectUris } = parsed.data;
+    const { redirect_uris: redirectUris } = parsed.data;
+    const name = visibleName(parsed.data.client_name ?? "") ?? "Unnamed app";
     if (!redirectUris.every(isSafeRedirect))
       return refuse(400, "invalid_redirect_uri", "redirect_uris must be https, or http on loopback");
-    const id = ids.prefixed("tpc");
+    const id = ids.prefixed(STRANGER_PREFIX);
     const now = clock.now();
     const metadata = { name, redirectUris, grantTypes: STRANGER_GRANTS };
     await storage.transaction(async (tx) => {
@@ -79,10 +86,29 @@ export function createRegistration(deps: { storage: Storage; audit: Audit; clock
           return refuse(error.status, "invalid_client_metadata", error.message);
         },
       );
-      outgoing.writeHead(answer.status, { "content-type": "application/json", "cache-control": "no-store" });
+      outgoing.writeHead(answer.status, {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        // A body that is too long is not read to its end, so the connection cannot be used again.
+        ...(answer.status === 413 ? { connection: "close" } : {}),
+      });
       outgoing.end(JSON.stringify(answer.body));
     },
   };
+}
+
+/** Who counts as one: an IPv4 address, or the 64 bits of an IPv6 address that one household is given. */
+export function networkOf(ip: string | undefined): string {
+  const address = ip?.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
+  if (!address?.includes(":")) return address ?? "";
+  const [head = "", tail] = address.split("::");
+  const [front, back] = [head, tail ?? ""].map((part) => part.split(":").filter(Boolean));
+  const zeros = tail === undefined ? 0 : 8 - (front?.length ?? 0) - (back?.length ?? 0);
+  const groups = [...(front ?? []), ...Array<string>(Math.max(zeros, 0)).fill("0"), ...(back ?? [])];
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":");
 }
 
 function refuse(status: number, error: string, description: string) {

@@ -47,7 +47,9 @@ export function createResources(config: Pick<Config, "issuer" | "apis">): Resour
   const own = audiencesOf(config.issuer);
   const all: Resource[] = [
     ownResource(own.me, "Your account", ME_SCOPES, (client) =>
-      client.grantTypes.includes("authorization_code") ? Object.keys(ME_SCOPES) : undefined,
+      client.grantTypes.includes("authorization_code") && !client.unverified
+        ? Object.keys(ME_SCOPES)
+        : undefined,
     ),
     ownResource(own.approvals, "Approvals", {}, (client) =>
       client.grantTypes.includes("ciba") ? [] : undefined,

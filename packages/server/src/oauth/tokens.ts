@@ -35,6 +35,8 @@ export function createRequireToken(deps: {
       currentDate: new Date(deps.clock.now()),
       requiredClaims: ["sub", "client_id", "jti", "exp"],
     });
+    // Our own APIs take no proofs, so a token that is bound to a key proves nothing here (RFC 9449 section 7.2).
+    if (payload["cnf"] !== undefined) throw new joseErrors.JWTClaimValidationFailed("bound", payload, "cnf");
     const clientId = String(payload["client_id"]);
     const subject = String(payload.sub);
     const userId = subject === clientId ? undefined : subject;

@@ -8,6 +8,9 @@ import type { Rotation } from "../rotation.ts";
 
 export const parameters: readonly string[] = ["refresh_token", "scope", "resource"];
 
+/** How the core marks what came of a backchannel request. */
+const APPROVED = "ciba";
+
 /** What the refresh grant needs. */
 export interface RefreshGrantDeps {
   readonly provider: Provider;
@@ -95,7 +98,8 @@ function resolveTarget(
     (scope) => granted.includes(scope) && !(scope in resource.scopes),
   );
   const isGranted = grantedAudiences.some((name) => resources.find(name) === resource);
-  if (!client.firstParty) {
+  // A token that came of one approval stands for what was approved, not for a login.
+  if (!client.firstParty || token.gty?.startsWith(APPROVED)) {
     if (!isGranted) throw new errors.InvalidTarget("the user has not granted access to this audience");
     if (wider.length > 0)
       throw new errors.InvalidScope("refresh token missing requested scope", wider.join(" "));

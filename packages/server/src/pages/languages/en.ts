@@ -39,6 +39,8 @@ export const en = {
     lead: (app: string) => `${app} asks to:`,
     runBy: (owner: string) => `Run by ${owner}`,
     redirectsTo: (host: string) => `Afterwards you go back to ${host}.`,
+    unverified: (app: string) =>
+      `${app} registered itself, and nobody has checked who it is. Allow it only if you just started this.`,
     allow: "Allow",
     deny: "Deny",
     scopes: {

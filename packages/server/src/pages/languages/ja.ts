@@ -41,6 +41,8 @@ export const ja: Texts = {
     lead: (app) => `${app} は次の許可を求めています。`,
     runBy: (owner) => `運営者: ${owner}`,
     redirectsTo: (host) => `このあと ${host} に戻ります。`,
+    unverified: (app) =>
+      `${app} は自ら登録したアプリで、誰のものか確認されていません。ご自身で始めた操作の場合にだけ許可してください。`,
     allow: "許可する",
     deny: "拒否する",
     scopes: {
