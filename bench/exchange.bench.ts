@@ -26,7 +26,7 @@ export async function bench() {
     }).toString();
     const headers = { "content-type": "application/x-www-form-urlencoded" };
     const request = () => ({ url: `${world.issuer}oauth/token`, headers, body });
-    const exchange = await closedLoop(request, { connections: 64, seconds: 6 });
+    const exchange = await closedLoop(request, { connections: 64, seconds: 6, cpuSeconds: world.cpuSeconds });
     return { exchange, memory_mib: world.memoryMiB() };
   } finally {
     await world.stop();

@@ -54,6 +54,7 @@ export async function bench() {
       {
         connections: 32,
         seconds: 5,
+        cpuSeconds: world.cpuSeconds,
       },
     );
     const batch = await closedLoop(
@@ -67,7 +68,7 @@ export async function bench() {
           })),
         }),
       }),
-      { connections: 32, seconds: 5 },
+      { connections: 32, seconds: 5, cpuSeconds: world.cpuSeconds },
     );
     return { check, batch_check_50: batch };
   } finally {

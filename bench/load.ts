@@ -15,6 +15,8 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failed: number;
+  /** Requests for each second of processor time that the server used, when it was asked for. */
+  readonly perCpuSecond?: number;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface LoadResult {
  */
 export async function closedLoop(
   next: (i: number) => LoadRequest,
-  options: { connections: number; seconds: number; warmUpSeconds?: number },
+  options: { connections: number; seconds: number; warmUpSeconds?: number; cpuSeconds?: () => number },
 ): Promise<LoadResult> {
   const agent = new Agent({ keepAlive: true, maxSockets: options.connections });
   const latencies: number[] = [];
@@ -41,7 +43,16 @@ export async function closedLoop(
       if (status !== 200) failed += 1;
     }
   };
+  let cpuAtStart = 0;
+  const started = setTimeout(
+    () => {
+      cpuAtStart = options.cpuSeconds?.() ?? 0;
+    },
+    Math.max(0, startAt - performance.now()),
+  );
   await Promise.all(Array.from({ length: options.connections }, caller));
+  clearTimeout(started);
+  const cpu = (options.cpuSeconds?.() ?? 0) - cpuAtStart;
   agent.destroy();
   latencies.sort((a, b) => a - b);
   const at = (share: number) =>
@@ -52,6 +63,7 @@ export async function closedLoop(
     p50Ms: at(0.5),
     p99Ms: at(0.99),
     failed,
+    ...(cpu > 0 ? { perCpuSecond: Math.round(latencies.length / cpu) } : {}),
   };
 }
 

@@ -12,6 +12,8 @@ export interface World {
   readonly server: RunningProcess;
   /** Milliseconds from starting the process until it answered its first request. */
   readonly startMs: number;
+  /** Processor time the server has used so far, in seconds: what neighbours on the machine do not change. */
+  cpuSeconds(): number;
   /** Resident memory of the server process, in MiB. */
   memoryMiB(): number;
   stop(): Promise<void>;
@@ -47,6 +49,7 @@ export async function startWorld(): Promise<World> {
     issuer,
     server,
     startMs,
+    cpuSeconds: () => processorSeconds(server.pid),
     memoryMiB: () => residentMiB(server.pid),
     async stop() {
       await server.stop();
@@ -84,4 +87,13 @@ function residentMiB(pid: number): number {
   const { readFileSync } = process.getBuiltinModule("node:fs");
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024);
+}
+
+const TICKS_PER_SECOND = 100;
+
+/** User and system time of a process (proc(5): fields 14 and 15 of stat, in clock ticks). */
+function processorSeconds(pid: number): number {
+  const { readFileSync } = process.getBuiltinModule("node:fs");
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
