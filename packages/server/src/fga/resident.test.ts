@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { KyselyPlugin } from "kysely";
 import { createLog } from "../lib/log.ts";
 import type { Storage } from "../storage/index.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
@@ -7,6 +8,32 @@ import { type Consistency, createResidents } from "./resident.ts";
 import { createTestFga, tuple } from "./testing.ts";
 
 const ANNE = "document:1#viewer@user:anne";
+
+const silent = createLog({ write: () => undefined, clock: { now: () => 0 }, level: "silent" });
+
+/** A database whose answers are held back while the gate is closed. */
+function gated(storage: Storage) {
+  let opened = Promise.withResolvers<void>();
+  let arrived = Promise.withResolvers<void>();
+  opened.resolve();
+  const plugin: KyselyPlugin = {
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      arrived.resolve();
+      await opened.promise;
+      return result;
+    },
+  };
+  return {
+    storage: { ...storage, db: <T>() => storage.db<T>().withPlugin(plugin) },
+    close() {
+      opened = Promise.withResolvers();
+      arrived = Promise.withResolvers();
+    },
+    open: () => opened.resolve(),
+    waiting: () => arrived.promise,
+  };
+}
 
 for (const engine of testEngines())
   describe(`the index in memory on ${engine.name}`, () => {
@@ -204,12 +231,29 @@ for (const engine of testEngines().filter(({ name }) => name === "PostgreSQL"))
       await storage.close();
     });
 
+    it("do not take an answer that was on its way before a write for one that came after", async () => {
+      const { storage, store } = await twoProcesses();
+      const gate = gated(storage);
+      const residents = createResidents({ storage: gate.storage, clock: { now: () => 0 }, log: silent });
+      await residents.open(store.id, "HIGHER_CONSISTENCY");
+      gate.close();
+      const early = residents.open(store.id, "HIGHER_CONSISTENCY");
+      await gate.waiting();
+      await store.write(ANNE);
+      const late = residents.open(store.id, "HIGHER_CONSISTENCY");
+      gate.open();
+      assert.ok(
+        (await late)?.tuples.get(tuple(ANNE)),
+        "what was written before the question is in the answer",
+      );
+      await early;
+      await storage.close();
+    });
+
     it("that disagree with the log do not answer: they are dropped and loaded anew", async () => {
       const { storage, store } = await twoProcesses();
       await store.write(ANNE);
-      const clock = { now: () => 0 };
-      const log = createLog({ write: () => undefined, clock, level: "silent" });
-      const residents = createResidents({ storage, clock, log });
+      const residents = createResidents({ storage, clock: { now: () => 0 }, log: silent });
       const resident = await residents.open(store.id, "UNSPECIFIED");
       resident?.tuples.remove(tuple(ANNE));
       await store.remove(ANNE);

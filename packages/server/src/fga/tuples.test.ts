@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { testEngines } from "../storage/testing.ts";
-import { CONDITIONAL_MODEL, openTestFga, tuple } from "./testing.ts";
+import { CONDITIONAL_MODEL, createTestFga, openTestFga, tuple } from "./testing.ts";
 
 const ANNE = "document:1#viewer@user:anne";
 const CALLERS = 40;
@@ -155,6 +155,24 @@ for (const engine of testEngines())
         authorization_model_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV",
       });
       assert.equal(body.code, "authorization_model_not_found");
+    });
+
+    it("is refused when the store is deleted while the request is checked", async () => {
+      const { id, modelId } = await fga.store();
+      const late = createTestFga({
+        ...fga.storage,
+        async transaction(work) {
+          await fga.call("DELETE", `/stores/${id}`);
+          return fga.storage.transaction(work);
+        },
+      });
+      const store = await late.openStore(id);
+      const { body } = await store.at("write", {
+        writes: { tuple_keys: [tuple(ANNE)] },
+        authorization_model_id: modelId,
+      });
+      assert.equal(body.code, "latest_authorization_model_not_found");
+      assert.deepEqual((await store.at("read", {})).body.tuples, []);
     });
 
     it("lets exactly one of 40 writers of one key win", async () => {
