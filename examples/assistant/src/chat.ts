@@ -13,7 +13,6 @@ import {
 import type { ChatStore } from "./chat-store.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
 import type { Person } from "./people.ts";
-import { resumeCalls } from "./resume.ts";
 import type { AssistantMessage, AssistantTools } from "./tools/index.ts";
 
 /** One turn of a conversation could not be begun. */
@@ -144,10 +143,10 @@ export function createConversations({ behalf, store, model, logError }: Deps): C
         const messages = messagesOf(turn.chatId);
         if (interruptsFromMessages(messages).length === 0) return resumed(messages);
         const context = { userId: turn.person.id, threadId: turn.chatId };
-        const after = await resumeCalls(behalf, { messages, tools: turn.tools, context });
-        const message = after.at(-1);
-        if (message) store.save(turn.chatId, after.length - 1, message);
-        return resumed(after);
+        const after = await behalf.resumeInterruptedToolCalls({ messages, tools: turn.tools, context });
+        const message = after.messages.at(-1);
+        if (message) store.save(turn.chatId, after.messages.length - 1, message);
+        return resumed(after.messages);
       } finally {
         busy.delete(turn.chatId);
       }

@@ -54,11 +54,16 @@ function ApprovalCard({ interrupt, input, assistant, bootstrap }: Props): ReactN
         </WindowLink>
         <p className="waiting" role="status">
           <i aria-hidden="true" />
-          Waiting for you
+          {waitingText(interrupt)}
         </p>
       </div>
     </section>
   );
+}
+
+/** What stops the call just now: the person, or a server that is not there; never how often was looked. */
+function waitingText({ code, message }: InterruptData): string {
+  return code === "approval.pending" ? message : "Waiting for your approval of this action.";
 }
 
 const CONNECT_TEXTS: Readonly<Record<string, readonly [string, string, string]>> = {
