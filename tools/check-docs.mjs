@@ -178,8 +178,9 @@ function* keysOf(value, path, known) {
 
 /** Whether a key holds names of the operator's choice, or a secret: nothing under it is a key of its own. */
 function isLeaf(path, known) {
+  const key = path.replace(/\[\]$/, "");
   return (
-    known.has(path) && ![...known].some((key) => key.startsWith(`${path}.`) || key.startsWith(`${path}[]`))
+    known.has(key) && ![...known].some((other) => other.startsWith(`${key}.`) || other.startsWith(`${key}[]`))
   );
 }
 
