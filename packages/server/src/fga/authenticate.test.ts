@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { CLIENT_TOKEN, KEY, openTestFga, USER_TOKEN } from "./testing.ts";
+import { CLIENT_TOKEN, KEY, OTHER_KEY, openTestFga, USER_TOKEN } from "./testing.ts";
 
 const STORE = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
@@ -16,9 +16,9 @@ describe("access to the FGA API", () => {
     return [status, body.code];
   };
 
-  for (const key of [KEY, "another key".replace(" ", "-")])
-    it(`is given to the preshared key ${key === KEY ? "that is configured" : "alone, not to one like it"}`, async () => {
-      assert.deepEqual(await get(`Bearer ${key}`), key === KEY ? [200, undefined] : [401, "unauthenticated"]);
+  for (const key of [KEY, OTHER_KEY])
+    it(`is given to the preshared key ${key}`, async () => {
+      assert.deepEqual(await get(`Bearer ${key}`), [200, undefined]);
     });
 
   it("is given to a client's own access token for this API", async () => {

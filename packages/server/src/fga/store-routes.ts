@@ -4,10 +4,10 @@ import { headersOf, json, noContent, readFgaText } from "./http.ts";
 import { ID, matching, parseBody, pattern, textOf } from "./message.ts";
 import { type Models, modelNotFound } from "./models.ts";
 import { type Paging, pageSize, queryInteger, queryText } from "./paging.ts";
-import { readAssertions } from "./requests.ts";
 import type { Register } from "./routes.ts";
 import type { Stores } from "./stores.ts";
 import { assertionToWire, newStoreToWire, storeToWire } from "./wire.ts";
+import { readAssertions } from "./write-requests.ts";
 
 /** @see openfga/api: `CreateStoreRequest` */
 const STORE_NAME = pattern("^[a-zA-Z0-9\\s\\.\\-\\/^_&@]{3,64}$");

@@ -11,6 +11,7 @@ import type { ResidentLimits } from "./resident.ts";
 
 export const ISSUER = "http://localhost:4000/";
 export const KEY = "preshared-key-of-the-tests";
+export const OTHER_KEY = "preshared-key-before-rotation";
 /** What {@link requireTestToken} takes for a client's own token and for one that stands for a user. */
 export const CLIENT_TOKEN = "client-token";
 export const USER_TOKEN = "user-token";
@@ -125,7 +126,7 @@ export function createTestFga(storage: Storage, options: { limits?: Partial<Resi
     clock,
     ids: createIds({ clock, random: randomBytes }),
     log: createLog({ write: (line) => void log.push(line), clock, level: "info" }),
-    presharedKeys: [secret("another key"), secret(KEY)],
+    presharedKeys: [secret(OTHER_KEY), secret(KEY)],
     requireToken: requireTestToken,
     issuer: ISSUER,
     cursorKey: Buffer.alloc(32, 1),

@@ -5,10 +5,10 @@ import { headersOf, json, readFgaText } from "./http.ts";
 import { ID, integerOf, matching, parseBody, parseTime, TYPE, textOf } from "./message.ts";
 import { type Paging, pageSize, queryInteger, queryText } from "./paging.ts";
 import { lastSeqBefore, readChangesOf, readTuplesOf } from "./read.ts";
-import { readReadFilter, readWrite } from "./requests.ts";
 import type { Register } from "./routes.ts";
 import type { Tuples } from "./tuples.ts";
 import { changeToWire, readTupleToWire } from "./wire.ts";
+import { readReadFilter, readWrite } from "./write-requests.ts";
 
 /** Writing and reading tuples, and the log of their changes. */
 export function tupleRoutes(
