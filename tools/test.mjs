@@ -27,6 +27,7 @@ const groups = [
   { name: "sdk", tests: ["packages/sdk/src/**/*.test.ts"] },
   { name: "sandbox", tests: ["packages/sandbox/src/**/*.test.ts"] },
   { name: "server", tests: ["packages/server/src/**/*.test.ts"], postgres: true },
+  { name: "examples", tests: ["examples/*/src/**/*.test.ts"] },
   { name: "tools", tests: ["tools/**/*.test.mjs", "test/spec/**/*.test.ts"] },
   { name: "security", tests: ["test/security/**/*.test.ts"], postgres: true },
   { name: "conformance", tests: ["test/conformance/**/*.test.ts"], postgres: true },
