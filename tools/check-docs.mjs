@@ -133,7 +133,7 @@ async function checkConfigKeys() {
   const told = new Set([...page.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]));
   for (const key of configKeys()) if (!told.has(key)) problems.push(`docs/config.md: no word of "${key}"`);
   const known = new Set(configKeys());
-  for (const [, key] of page.matchAll(/^\| `([a-z][^`]*)` \|/gm))
+  for (const [, key] of page.matchAll(/^\| `([a-z][^`]*)` +\|/gm))
     if (!known.has(key)) problems.push(`docs/config.md: "${key}" is no key of the configuration`);
   await checkConfigExamples(known);
 }
@@ -190,7 +190,7 @@ function checkErrorCodes() {
   const page = existsSync(join(root, "docs/errors.md")) ? read("docs/errors.md") : "";
   for (const code of codes)
     if (!page.includes(`\`${code}\``)) problems.push(`docs/errors.md: no word of "${code}"`);
-  for (const [, code] of page.matchAll(/^\| `([^`]+)` \|/gm))
+  for (const [, code] of page.matchAll(/^\| `([^`]+)` +\|/gm))
     if (!codes.includes(code)) problems.push(`docs/errors.md: "${code}" is not in spec/errors.json`);
 }
 

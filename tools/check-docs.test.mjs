@@ -68,7 +68,7 @@ describe("check-docs", () => {
     [
       "a code that does not exist",
       "docs/errors.md",
-      `${whole["docs/errors.md"]}| \`d\` |\n`,
+      `${whole["docs/errors.md"]}| \`d\`   |\n`,
       /"d" is not in spec/,
     ],
     [

@@ -14,7 +14,7 @@ const HELP = `An agent with two tools, in one terminal. It needs a running serve
 
   BEHALF_ISSUER, BEHALF_CLIENT_ID, BEHALF_CLIENT_SECRET   the server and the agent's client
   CALENDAR_URL   default http://127.0.0.1:4410, the sandbox provider
-  APP_URL        default http://127.0.0.1:3000, where people log in
+  APP_URL        default http://localhost:3000, where people log in
   ORDERS_URL     default http://127.0.0.1:3001, the API that takes orders
 
   --check        does what a person would do in the browser, and exits 0 when everything held

@@ -25,7 +25,7 @@ async function setUp(t: TestContext, change: (configuration: string) => string =
   const declared = change(declaration())
     .replaceAll("localhost:4000", `localhost:${server}`)
     .replaceAll("127.0.0.1:4410", `127.0.0.1:${calendar}`)
-    .replaceAll("127.0.0.1:3000", `127.0.0.1:${app}`);
+    .replaceAll("localhost:3000", `localhost:${app}`);
   writeFileSync(file, `${kept}${declared}`);
   const provider = ["provider", "--data", "calendar.db", "--port", String(calendar)];
   await start(t, folder, [...SANDBOX, ...provider, "--redirect-uri", `${issuer}login/callback`]);
@@ -33,7 +33,7 @@ async function setUp(t: TestContext, change: (configuration: string) => string =
   const env = {
     ...client,
     CALENDAR_URL: `http://127.0.0.1:${calendar}`,
-    APP_URL: `http://127.0.0.1:${app}`,
+    APP_URL: `http://localhost:${app}`,
     ORDERS_URL: `http://127.0.0.1:${orders}`,
   };
   return { folder, check: () => run(folder, [...QUICKSTART, "--check"], env) };

@@ -2,7 +2,7 @@
 export interface Settings {
   /** The authorization server; ends in `/`. */
   readonly issuer: string;
-  /** This app; another host than the issuer's, because browsers share cookies between ports. */
+  /** This app, without a slash at its end. */
   readonly appUrl: string;
   readonly calendarUrl: string;
   /** The API that takes orders. */
@@ -16,7 +16,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     throw new Error("BEHALF_ISSUER is missing: the address of the server, such as http://localhost:4000/");
   return {
     issuer,
-    appUrl: env["APP_URL"] ?? "http://127.0.0.1:3000",
+    appUrl: env["APP_URL"] ?? "http://localhost:3000",
     calendarUrl: env["CALENDAR_URL"] ?? "http://127.0.0.1:4410",
     ordersUrl: env["ORDERS_URL"] ?? "http://127.0.0.1:3001",
   };
