@@ -33,6 +33,8 @@ export class EgressError extends Error {
   }
 }
 
+/** Some providers refuse a caller that does not say what it is. */
+const USER_AGENT = "Behalf";
 const DEFAULT_TIMEOUT_MS = 20_000;
 const MAX_RESPONSE_BYTES = 256 * 1024;
 
@@ -105,7 +107,12 @@ function send(
       url,
       {
         method: init.method ?? "GET",
-        headers: { accept: "application/json", ...init.headers, ...lengthOf(init.body) },
+        headers: {
+          accept: "application/json",
+          "user-agent": USER_AGENT,
+          ...init.headers,
+          ...lengthOf(init.body),
+        },
         // The address that was checked is the one connected to, whatever the name resolves to by now.
         lookup: (_name, options, callback) => {
           if (options.all) callback(null, [pinned]);
