@@ -61,15 +61,36 @@ export interface StartOptions {
 
 /** How often background work looks for something to do. */
 const TICK_MS = 1_000;
+/** How often rows that ended by themselves are removed. */
+const SWEEP_MS = 60_000;
 
 /** Opens storage and keys and brings the schema up to date. */
 export async function openServices(config: Config, options: StartOptions = {}): Promise<Services> {
-  const clock = options.clock ?? systemClock;
-  const writeLog = options.writeLog ?? ((line: string) => void process.stderr.write(line));
-  const log = createLog({ write: writeLog, clock, level: config.log.level });
   const source = "env" in config.rootKeySource ? config.rootKeySource.env : config.rootKeySource.file;
   const keyring = parseKeys(reveal(config.rootKey), source);
   const storage = await openStorage(config.storage);
+  return closingOnFailure(storage, () => createServices(config, options, keyring, storage));
+}
+
+/** What could not be started holds no file lock and no connection. */
+async function closingOnFailure<T>(open: { close(): Promise<void> }, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await open.close();
+    throw error;
+  }
+}
+
+async function createServices(
+  config: Config,
+  options: StartOptions,
+  keyring: Keyring,
+  storage: Storage,
+): Promise<Services> {
+  const clock = options.clock ?? systemClock;
+  const writeLog = options.writeLog ?? ((line: string) => void process.stderr.write(line));
+  const log = createLog({ write: writeLog, clock, level: config.log.level });
   const applied = await migrate(storage, clock);
   if (applied.length > 0) log.info("migrated", { steps: applied.join(" ") });
   const ids = createIds({ clock, random: randomBytes });
@@ -124,19 +145,27 @@ export async function openServices(config: Config, options: StartOptions = {}): 
   };
 }
 
-/** Starts the server; resolves when it accepts requests. */
+/** Starts the server; resolves when it accepts requests. What cannot be started leaves nothing open. */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const services = await openServices(config, options);
-  const { log, clock, ids } = services;
-  if (config.egress.allow.length > 0)
-    log.warn("egress to private addresses is allowed", { addresses: config.egress.allow.join(" ") });
-  await services.admin.refuseClientsInBoth();
-  const slices = await createSlices(services);
+  return closingOnFailure(services, async () => {
+    if (config.egress.allow.length > 0)
+      services.log.warn("egress to private addresses is allowed", {
+        addresses: config.egress.allow.join(" "),
+      });
+    await services.admin.refuseClientsInBoth();
+    const slices = await createSlices(services);
+    return closingOnFailure(slices.vault, () => listen(services, slices));
+  });
+}
+
+async function listen(services: Services, slices: Slices): Promise<RunningServer> {
+  const { config, log, clock, ids } = services;
   await slices.vault.start();
   const app = composeApp(services, slices);
   const nodeHandlers = [slices.fga.handler, slices.oauth.handler];
   const server = await startHttpServer({ app, nodeHandlers, log, ids, clock }, config.listen);
-  const background = startBackground(services, slices);
+  const background = startBackground(backgroundJobs(services, slices), log);
   log.info("ready", { issuer: config.issuer, port: server.port });
   return {
     url: config.issuer,
@@ -222,19 +251,46 @@ function providerOrigins(config: Config): readonly string[] {
   ];
 }
 
-function startBackground(services: Services, { approvals, vault }: Slices) {
-  const { outbox, log } = services;
-  let running: Promise<unknown> = Promise.resolve();
-  const timer = setInterval(() => {
-    running = running
-      .then(() => outbox.deliver(approvals.outboxHandlers))
-      .then(() => vault.tick())
-      .catch((error: Error) => log.error("background", { error: error.stack ?? error.message }));
-  }, TICK_MS);
+/** Work that no request waits for. */
+export interface BackgroundJob {
+  readonly name: string;
+  readonly everyMs: number;
+  run(): Promise<unknown>;
+}
+
+function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {
+  const { outbox, login } = services;
+  return [
+    { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(approvals.outboxHandlers) },
+    { name: "vault", everyMs: TICK_MS, run: () => vault.tick() },
+    {
+      name: "sweep",
+      everyMs: SWEEP_MS,
+      run: () => Promise.all([oauth.sweep(), login.sessions.sweep(), login.accounts.sweep()]),
+    },
+  ];
+}
+
+/** Runs each job again and again, never twice at once; one that fails or takes long stops no other. */
+export function startBackground(jobs: readonly BackgroundJob[], log: Pick<Log, "error">) {
+  const running = new Map<string, Promise<void>>();
+  const run = async ({ name, run }: BackgroundJob) => {
+    try {
+      await run();
+    } catch (error) {
+      log.error("background", { job: name, error: error instanceof Error ? error.stack : "unknown" });
+    }
+    running.delete(name);
+  };
+  const timers = jobs.map((job) =>
+    setInterval(() => {
+      if (!running.has(job.name)) running.set(job.name, run(job));
+    }, job.everyMs),
+  );
   return {
-    stop: () => {
-      clearInterval(timer);
-      return running;
+    stop: async () => {
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all(running.values());
     },
   };
 }

@@ -9,6 +9,7 @@ import { createIds } from "../lib/ids.ts";
 import { secret } from "../lib/secret.ts";
 import { createLogin } from "../login/index.ts";
 import { createClients } from "../oauth/clients.ts";
+import { createRevocations } from "../oauth/revocations.ts";
 import { createRequireToken } from "../oauth/tokens.ts";
 import type { Storage } from "../storage/index.ts";
 import { openTestStorage } from "../storage/testing.ts";
@@ -80,6 +81,7 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
     publicJwks: [jwk],
     clients,
     users: accounts,
+    revocations: createRevocations({ storage, clock, issuer: ISSUER, publicJwks: [jwk] }),
     clock,
   });
   const app = new Hono().route("/", admin.routes({ requireToken }));

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Audit } from "../audit/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
@@ -24,6 +25,9 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u;
 const FREE_FAILURES = 5;
 const FIRST_LOCK_MS = 30_000;
 const MAX_LOCK_MS = 15 * 60_000;
+/** Guessing that goes on never gets this old: each failure moves the time of the last one. */
+const FORGET_MS = 86_400_000;
+const SWEEP_ROWS = 1_000;
 
 const userById = hotQuery<LoginTables["users"]>("select * from users where id = ?");
 
@@ -144,6 +148,12 @@ export function createAccounts(deps: {
         details: { method: "password" },
       });
       return { outcome: "ok", user: toUser(row) };
+    },
+
+    async sweep() {
+      await sql`delete from login_failures where email_key in (
+        select email_key from login_failures where last_failed_at < ${clock.now() - FORGET_MS}
+        limit ${SWEEP_ROWS})`.execute(storage.db());
     },
   };
 }

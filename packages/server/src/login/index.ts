@@ -37,6 +37,8 @@ export interface Sessions extends BrowserSessions {
   end(request: Request): Promise<string>;
   /** Ends every session of a user. */
   endAllOf(userId: string): Promise<void>;
+  /** Removes a bounded number of sessions that ended by themselves; for background work. */
+  sweep(): Promise<void>;
 }
 
 /** A user, as other slices see them. */
@@ -70,4 +72,6 @@ export interface Accounts extends Users {
     email: string,
     password: Secret,
   ): Promise<{ outcome: "ok"; user: User } | { outcome: "wrong" } | { outcome: "locked" }>;
+  /** Forgets a bounded number of failed attempts that are a day old; for background work. */
+  sweep(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { equalInConstantTime, keyedHash, tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -11,6 +12,7 @@ const IDLE_MS = 3 * 86_400_000;
 /** How often the time of last use is written; a write for each page would cost a commit. */
 const TOUCH_MS = 60_000;
 const MAX_USER_AGENT_LENGTH = 300;
+const SWEEP_ROWS = 1_000;
 
 export function createSessions(deps: {
   storage: Storage;
@@ -93,6 +95,12 @@ export function createSessions(deps: {
     async end(request) {
       await removeOld(request);
       return cookie("", 0);
+    },
+    async sweep() {
+      await sql`delete from sessions where id_hash in (
+        select id_hash from sessions where expires_at < ${clock.now()} limit ${SWEEP_ROWS})`.execute(
+        storage.db(),
+      );
     },
     async endAllOf(userId) {
       await db().deleteFrom("sessions").where("user_id", "=", userId).execute();

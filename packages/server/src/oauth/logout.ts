@@ -64,6 +64,8 @@ export function createHintedLogout(deps: {
   return {
     async handle(request, response) {
       const params = new URL(request.url ?? "/", issuer).searchParams;
+      // The core refuses what comes twice; nobody could say which one counts.
+      if (new Set(params.keys()).size !== params.size) return false;
       const hint = await readHint(params.get("id_token_hint") ?? "");
       const session = hint && (await sessions.current(toRequest({ req: request })));
       if (!hint || session?.userId !== hint.userId) return false;

@@ -1,9 +1,8 @@
 import type { JWK } from "jose";
 import type { AccessToken, AccountClaims, Configuration, KoaContextWithOIDC } from "oidc-provider";
-import { errors, interactionPolicy, Provider } from "oidc-provider";
+import { errors, Provider } from "oidc-provider";
 import type { Approvals } from "../approvals/index.ts";
 import type { Config } from "../config.ts";
-import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -13,9 +12,8 @@ import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
-import { toRequest } from "./request.ts";
+import { promptPolicy } from "./prompts.ts";
 import { audiencesOf, type Resources } from "./resources.ts";
-import { isLoopbackOnly } from "./strangers.ts";
 
 /** Where the endpoints are: one set of paths for the standards and for published SDKs. */
 const ROUTES = {
@@ -220,42 +218,6 @@ function detailTypes(config: Config) {
       );
   };
   return Object.fromEntries(names.map((name) => [name, { validate }]));
-}
-
-/**
- * Our own browser session decides who is logged in; without it, or with somebody else's, login is due. What a
- * person allowed a stranger on their own machine, another program there must not take in silence (RFC 8252
- * section 8.6).
- */
-function promptPolicy(deps: ProviderDeps) {
-  const policy = interactionPolicy.base();
-  const login = policy.get("login");
-  assert(login, "the core has a prompt for log-in");
-  const details = login.details;
-  // The core counts seconds; within one of them an older log-in would pass for a new one.
-  login.details = async (ctx) => ({ ...(await details(ctx)), asked_at: deps.clock.now() });
-  login.checks.add(
-    new interactionPolicy.Check("browser_session", "the user must log in", async (ctx) => {
-      const session = await deps.sessions.current(toRequest(ctx));
-      return session?.userId === ctx.oidc.session?.accountId
-        ? interactionPolicy.Check.NO_NEED_TO_PROMPT
-        : interactionPolicy.Check.REQUEST_PROMPT;
-    }),
-  );
-  policy.get("consent")?.checks.add(
-    new interactionPolicy.Check(
-      "loopback_stranger",
-      "the user must consent each time",
-      "interaction_required",
-      async ({ oidc }) => {
-        const client = await deps.clients.find(oidc.client?.clientId ?? "");
-        const asks = client?.unverified && isLoopbackOnly(client) && !oidc.result?.consent;
-        return asks ? interactionPolicy.Check.REQUEST_PROMPT : interactionPolicy.Check.NO_NEED_TO_PROMPT;
-      },
-      ({ oidc }) => ({ missingOIDCScope: [...oidc.requestParamOIDCScopes] }),
-    ),
-  );
-  return policy;
 }
 
 async function findAccount(users: Users, id: string) {

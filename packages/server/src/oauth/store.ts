@@ -65,11 +65,18 @@ export async function deleteTokensOf(
   ).execute();
 }
 
-/** Removes what has expired more than a day ago, at most `limit` rows. Returns how many. */
+/** Removes what has expired more than a day ago, at most `limit` rows of each kind. Returns how many. */
 export async function sweepExpired(storage: Storage, now: number, limit = 1_000): Promise<number> {
-  const result = await sql`
-    delete from oauth_models where (model, id_hash) in (
-      select model, id_hash from oauth_models where expires_at < ${now - 86_400_000} limit ${limit}
-    )`.execute(storage.db());
-  return Number(result.numAffectedRows ?? 0);
+  const before = now - 86_400_000;
+  const deletions = [
+    sql`delete from oauth_models where (model, id_hash) in (
+      select model, id_hash from oauth_models where expires_at < ${before} limit ${limit})`,
+    sql`delete from revoked_tokens where jti in (
+      select jti from revoked_tokens where expires_at < ${before} limit ${limit})`,
+    sql`delete from rate_counters where key in (
+      select key from rate_counters where resets_at < ${before} limit ${limit})`,
+  ];
+  let removed = 0n;
+  for (const deletion of deletions) removed += (await deletion.execute(storage.db())).numAffectedRows ?? 0n;
+  return Number(removed);
 }

@@ -7,6 +7,7 @@ import type { Users } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
 import type { ClientRegistry } from "./clients.ts";
 import type { AccessTokenInfo, RequireToken, SubjectTokens } from "./index.ts";
+import type { Revocations } from "./revocations.ts";
 import { findModel } from "./store.ts";
 
 const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i;
@@ -14,7 +15,7 @@ const ALGORITHMS = ["ES256", "RS256", "EdDSA"];
 
 /**
  * Verifies access tokens of ours, for our own APIs: signature, type, issuer, audience, time; and that user
- * and client may still act.
+ * and client may still act and the token was not revoked.
  * @see RFC 9068 section 4
  */
 export function createRequireToken(deps: {
@@ -22,6 +23,7 @@ export function createRequireToken(deps: {
   publicJwks: readonly JWK[];
   clients: ClientRegistry;
   users: Users;
+  revocations: Pick<Revocations, "has">;
   clock: Clock;
 }): RequireToken {
   const keys = createLocalJWKSet({ keys: [...deps.publicJwks] });
@@ -57,6 +59,7 @@ export function createRequireToken(deps: {
         throw httpError("auth.token_invalid", { reason: error.code });
       throw error;
     }
+    if (await deps.revocations.has(info.jti)) throw httpError("auth.token_invalid", { reason: "revoked" });
     const client = await deps.clients.find(info.clientId);
     if (!client || client.disabledAt !== undefined)
       throw httpError("auth.token_invalid", { reason: "client is off" });

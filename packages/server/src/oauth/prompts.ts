@@ -1,0 +1,47 @@
+import { interactionPolicy } from "oidc-provider";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { BrowserSessions } from "../login/index.ts";
+import type { ClientRegistry } from "./clients.ts";
+import { toRequest } from "./request.ts";
+import { isLoopbackOnly } from "./strangers.ts";
+
+/**
+ * Our own browser session decides who is logged in; without it, or with somebody else's, login is due. What a
+ * person allowed a stranger on their own machine, another program there must not take in silence (RFC 8252
+ * section 8.6).
+ */
+export function promptPolicy(deps: {
+  sessions: BrowserSessions;
+  clients: ClientRegistry;
+  clock: Clock;
+}): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base();
+  const login = policy.get("login");
+  assert(login, "the core has a prompt for log-in");
+  const details = login.details;
+  // The core counts seconds; within one of them an older log-in would pass for a new one.
+  login.details = async (ctx) => ({ ...(await details(ctx)), asked_at: deps.clock.now() });
+  login.checks.add(
+    new interactionPolicy.Check("browser_session", "the user must log in", async (ctx) => {
+      const session = await deps.sessions.current(toRequest(ctx));
+      return session?.userId === ctx.oidc.session?.accountId
+        ? interactionPolicy.Check.NO_NEED_TO_PROMPT
+        : interactionPolicy.Check.REQUEST_PROMPT;
+    }),
+  );
+  policy.get("consent")?.checks.add(
+    new interactionPolicy.Check(
+      "loopback_stranger",
+      "the user must consent each time",
+      "interaction_required",
+      async ({ oidc }) => {
+        const client = await deps.clients.find(oidc.client?.clientId ?? "");
+        const asks = client?.unverified && isLoopbackOnly(client) && !oidc.result?.consent;
+        return asks ? interactionPolicy.Check.REQUEST_PROMPT : interactionPolicy.Check.NO_NEED_TO_PROMPT;
+      },
+      ({ oidc }) => ({ missingOIDCScope: [...oidc.requestParamOIDCScopes] }),
+    ),
+  );
+  return policy;
+}

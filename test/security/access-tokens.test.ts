@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { createPublicKey } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { engines } from "../support/engines.ts";
+import { logIn, type Person, signUp } from "../support/person.ts";
+import { SHOP, startTestServer, type TestServer } from "../support/server.ts";
+import {
+  type Claims,
+  CREDENTIALS,
+  codeFor,
+  createProver,
+  decode,
+  forge,
+  post,
+  redeemCode,
+  refresh,
+} from "./attack.ts";
+
+const ME_SCOPES = "openid offline_access read:me:connected_accounts";
+const ACCOUNTS = "me/v1/connected-accounts/accounts";
+
+/** T20, T25; Hono CVE-2026-22817, node-jws CVE-2025-65945, ZITADEL CVE-2026-27840, -46999, nextjs-auth0 CVE-2025-67490, KC CVE-2026-37979. */
+for (const engine of engines) {
+  describe(`access tokens on ${engine.name}`, () => {
+    let server: TestServer;
+    let person: Person;
+    let now = Date.now();
+
+    before(async () => {
+      const storage = await engine.storage();
+      server = await startTestServer(
+        (config) => {
+          config["storage"] = storage;
+          const [assistant] = config["clients"] as Record<string, unknown>[];
+          const own = assistant?.["apis"] as Record<string, unknown>;
+          own[`${config["issuer"]}admin/`] = { scopes: ["admin"] };
+        },
+        { clock: { now: () => now } },
+      );
+      person = await signUp(server.url);
+    });
+    after(() => server?.close());
+
+    const get = async (path: string, authorization?: string, headers: Record<string, string> = {}) =>
+      (
+        await fetch(`${server.url}${path}`, {
+          headers: { ...headers, ...(authorization ? { authorization } : {}) },
+        })
+      ).status;
+    const machine = async (audience: string, headers = {}) =>
+      (
+        await post(
+          `${server.url}oauth/token`,
+          { grant_type: "client_credentials", audience, scope: "admin", ...CREDENTIALS },
+          headers,
+        )
+      ).body;
+
+    /** One token of each kind, and where it is good. */
+    async function kinds(): Promise<Record<string, { token: string; good: string[] }>> {
+      const me = await logIn(server.url, person.agent, { audience: `${server.url}me/`, scope: ME_SCOPES });
+      const plain = await logIn(server.url, person.agent, { scope: "openid offline_access" });
+      const shop = await refresh(server.url, plain.refresh_token ?? "", { audience: SHOP });
+      return {
+        "an opaque token": { token: plain.access_token, good: ["userinfo"] },
+        "a token for the account API": { token: me.access_token, good: [ACCOUNTS] },
+        "a token for the shop": { token: shop.body["access_token"] ?? "", good: [] },
+        "a client's token for the admin API": {
+          token: (await machine(`${server.url}admin/`))["access_token"] ?? "",
+          good: ["admin/v1/users"],
+        },
+        "a client's token for the account API": {
+          token: (await machine(`${server.url}me/`))["access_token"] ?? "",
+          good: [],
+        },
+        "a client's token for the shop": { token: (await machine(SHOP))["access_token"] ?? "", good: [] },
+        "an ID token": { token: me.id_token ?? "", good: [] },
+        "a refresh token": { token: me.refresh_token ?? "", good: [] },
+        "a code": { token: await codeFor(server.url, person.agent), good: [] },
+        "the session cookie": {
+          token: /behalf_session=([^;]+)/.exec(person.agent.cookies(server.url))?.[1] ?? "",
+          good: [],
+        },
+        "the client's secret": { token: CREDENTIALS.client_secret, good: [] },
+      };
+    }
+
+    it("are good where they were issued for, and nowhere else", async () => {
+      for (const [name, { token, good }] of Object.entries(await kinds()))
+        for (const path of ["userinfo", ACCOUNTS, "admin/v1/users"]) {
+          assert.notEqual(token, "", name);
+          const status = await get(path, `Bearer ${token}`);
+          if (good.includes(path)) assert.equal(status, 200, `${name} at ${path}`);
+          else assert.ok(status === 401 || status === 403, `${name} at ${path}: ${status}`);
+        }
+    });
+
+    it("cannot be looked up by anybody: there is no introspection", async () => {
+      assert.equal((await post(`${server.url}oauth/introspect`, { token: "x", ...CREDENTIALS })).status, 404);
+    });
+
+    it("are refused with any other signature, key, type, time or claim", async () => {
+      const { token } = (await kinds())["a token for the account API"] ?? { token: "" };
+      assert.equal(await get(ACCOUNTS, `Bearer ${token}`), 200);
+      const { header, claims } = decode(token);
+      const jwks = await (await fetch(`${server.url}.well-known/jwks.json`)).json();
+      const ours = jwks.keys.find((key: { kid: string }) => key.kid === header["kid"]);
+      const pem = createPublicKey({ key: ours, format: "jwk" })
+        .export({ type: "spki", format: "pem" })
+        .toString();
+      const mine = createProver();
+      const secrets = [pem, pem.trim(), JSON.stringify(ours), ours.x, "", CREDENTIALS.client_secret].map(
+        (text) => Buffer.from(text),
+      );
+      const signed = (change: Claims) => forge({ ...header, ...change }, claims, mine.privateKey);
+      const forged: Record<string, string> = {
+        "alg none": forge({ ...header, alg: "none" }, claims, undefined),
+        "alg None": forge({ ...header, alg: "None" }, claims, undefined),
+        "alg nOnE without kid": forge({ typ: "at+jwt", alg: "nOnE" }, claims, undefined),
+        "no alg": forge({ ...header, alg: undefined }, claims, undefined),
+        "another key under our kid": signed({}),
+        "another key, embedded": signed({ jwk: mine.jwk }),
+        "another key, embedded, without kid": signed({ jwk: mine.jwk, kid: undefined }),
+        "a key by address": signed({ jku: "https://evil.example/jwks", kid: "x" }),
+        "a certificate by address": signed({ x5u: "https://evil.example/x", kid: undefined }),
+        "a kid with a path": signed({ kid: "../../../../dev/null" }),
+        "a kid with SQL": signed({ kid: "' or 1=1 --" }),
+        "a kid that is a list": signed({ kid: [header["kid"]] }),
+        "a critical header": signed({ crit: ["exp"] }),
+        "unencoded claims": signed({ b64: false, crit: ["b64"] }),
+        "compressed claims": signed({ zip: "DEF" }),
+        ...Object.fromEntries(
+          secrets.map((key, i) => [
+            `HS256 with public text ${i}`,
+            forge({ ...header, alg: "HS256" }, claims, key),
+          ]),
+        ),
+      };
+      for (const [name, it] of Object.entries(forged))
+        assert.equal(await get(ACCOUNTS, `Bearer ${it}`), 401, name);
+    });
+
+    it("are refused when cut at any length, spelt otherwise, or sent in another way", async () => {
+      const all = await kinds();
+      for (const [name, path] of [
+        ["a token for the account API", ACCOUNTS],
+        ["an opaque token", "userinfo"],
+      ] as const) {
+        const token = all[name]?.token ?? "";
+        for (let length = 0; length < token.length; length += token.length > 100 ? 7 : 1)
+          assert.notEqual(await get(path, `Bearer ${token.slice(0, length)}`), 200, `${name} ${length}`);
+        for (const spelling of [
+          `${token}.`,
+          `.${token}`,
+          `${token}.x`,
+          `${token}A`,
+          `"${token}"`,
+          `${token},${token}`,
+          token.replace(".", ".."),
+        ].filter((it) => it !== token))
+          assert.notEqual(await get(path, `Bearer ${spelling}`), 200, spelling.slice(-20));
+        for (const header of [
+          token,
+          `Basic ${token}`,
+          `DPoP ${token}`,
+          `Bearer  ${token}`,
+          `Bearer\t${token}`,
+          `Token ${token}`,
+          `Bearer Bearer ${token}`,
+        ])
+          assert.notEqual(await get(path, header), 200, header.slice(0, 12));
+        assert.notEqual(await get(`${path}?access_token=${token}`), 200);
+        assert.notEqual(await get(path, undefined, { cookie: `access_token=${token}` }), 200);
+        assert.equal(await get(path, `Bearer ${token}`), 200);
+      }
+    });
+
+    it("bound to a key are no bearer tokens, here or at our own APIs", async () => {
+      const prover = createProver();
+      const address = `${server.url}oauth/token`;
+      const bound =
+        (await machine(`${server.url}admin/`, { dpop: prover.proof("POST", address) }))["access_token"] ?? "";
+      assert.ok(decode(bound).claims["cnf"]);
+      assert.equal(await get("admin/v1/users", `Bearer ${bound}`), 401);
+      const code = await codeFor(server.url, person.agent);
+      const answer = await post(
+        address,
+        {
+          grant_type: "authorization_code",
+          code,
+          redirect_uri: "http://localhost:3999/auth/callback",
+          code_verifier: "verifier-of-forty-three-characters-or-more-0123",
+          ...CREDENTIALS,
+        },
+        { dpop: prover.proof("POST", address) },
+      );
+      const token = answer.body["access_token"] ?? "";
+      const userinfo = `${server.url}userinfo`;
+      const { createHash } = await import("node:crypto");
+      const ath = createHash("sha256").update(token).digest("base64url");
+      assert.equal(await get("userinfo", `Bearer ${token}`), 401);
+      assert.notEqual(await get("userinfo", `DPoP ${token}`), 200);
+      for (const proof of [
+        prover.proof("GET", userinfo),
+        createProver().proof("GET", userinfo, { ath }),
+        prover.proof("POST", userinfo, { ath }),
+        prover.proof("GET", address, { ath }),
+      ])
+        assert.notEqual(await get("userinfo", `DPoP ${token}`, { dpop: proof }), 200);
+      assert.equal(
+        await get("userinfo", `DPoP ${token}`, { dpop: prover.proof("GET", userinfo, { ath }) }),
+        200,
+      );
+    });
+
+    it("say who asked even when many ask at once", async () => {
+      const people = await Promise.all(Array.from({ length: 6 }, () => signUp(server.url)));
+      const tokens = await Promise.all(
+        people.map(async ({ agent }) => (await logIn(server.url, agent)).access_token),
+      );
+      const asked = Array.from({ length: 120 }, async (_, i) => {
+        const authorization = `Bearer ${tokens[i % tokens.length]}`;
+        const info = await (await fetch(`${server.url}userinfo`, { headers: { authorization } })).json();
+        assert.equal(info.sub, people[i % people.length]?.userId);
+      });
+      await Promise.all(asked);
+    });
+
+    it("end when they expire", async () => {
+      const { token } = (await kinds())["a token for the account API"] ?? { token: "" };
+      now += 3_700_000;
+      assert.equal(await get(ACCOUNTS, `Bearer ${token}`), 401);
+      now -= 3_700_000;
+    });
+
+    it("end at once when their user or their client is switched off", async () => {
+      const { admin } = server.services;
+      const someone = await signUp(server.url);
+      const plain = await logIn(server.url, someone.agent);
+      const me = await logIn(server.url, someone.agent, { audience: `${server.url}me/`, scope: ME_SCOPES });
+      const statuses = async () => [
+        await get("userinfo", `Bearer ${plain.access_token}`),
+        await get(ACCOUNTS, `Bearer ${me.access_token}`),
+        (await refresh(server.url, plain.refresh_token ?? "")).status,
+        (await someone.agent.fetch(`${server.url}approvals`)).status,
+      ];
+      assert.deepEqual(await statuses(), [200, 200, 200, 200]);
+      await admin.clients.setDisabled("assistant", true);
+      assert.deepEqual(await statuses(), [401, 401, 401, 200]);
+      await admin.clients.setDisabled("assistant", false);
+      await admin.users.setDisabled(someone.userId, true);
+      assert.deepEqual(await statuses(), [401, 401, 400, 303]);
+    });
+
+    it("that live with the browser session end when the person logs out", async () => {
+      const someone = await signUp(server.url);
+      const code = await codeFor(server.url, someone.agent);
+      const { body } = await redeemCode(server.url, code);
+      assert.equal(await get("userinfo", `Bearer ${body.access_token}`), 200);
+      const asks = await someone.agent.open(`${server.url}oidc/logout`);
+      await someone.agent.submit(asks, { logout: "yes" });
+      assert.equal(await get("userinfo", `Bearer ${body.access_token}`), 401);
+      assert.equal((await someone.agent.fetch(`${server.url}approvals`)).status, 303);
+    });
+  });
+}
