@@ -91,6 +91,24 @@ test("an intersection with what is public lists the other part", () => {
   assert.deepEqual(list(["doc:1#viewer@user:*", "doc:1#trusted@user:anne"], "both"), ["user:anne"]);
 });
 
+test("a user for whom a circle ends is listed, though everyone together is refused", () => {
+  const circular = modelOf(`type user
+type doc
+  relations
+    define parent: [doc]
+    define known: [user, doc#viewer] or viewer from parent
+    define open: [user:*]
+    define viewer: open but not (known but not open)`);
+  const tuples = storeOf(
+    "doc:1#open@user:*",
+    "doc:1#known@user:anne",
+    "doc:1#known@doc:2#viewer",
+    "doc:2#parent@doc:1",
+  );
+  const list = listUsers({ model: circular, tuples }, { object: "doc:1", relation: "viewer", filter: user });
+  assert.deepEqual(formatUsers(list), ["user:anne"]);
+});
+
 test("25 levels are followed and 26 are too many, computed relations included", () => {
   const chain = (groups: number): string[] => [
     "doc:1#viewer@group:0#member",

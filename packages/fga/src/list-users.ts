@@ -87,16 +87,19 @@ function collect(
   maxResults: number,
 ): { subjects: Subject[]; truncated: boolean } {
   const subjects: Subject[] = [];
-  const accept = (subject: Subject): void => {
-    if (target.isUnion || createChecker(query, subject).check(target, object)) subjects.push(subject);
+  const accept = (subject: Subject): boolean => {
+    const isAllowed = target.isUnion || createChecker(query, subject).check(target, object);
+    if (isAllowed) subjects.push(subject);
     if (subjects.length >= maxResults) throw FULL;
+    return isAllowed;
   };
   try {
     const named = createNamed(filter, accept);
     walkFromObject(query, target, object, filter, named);
+    named.finish();
   } catch (error) {
-    if (error === FULL || (FgaError.is(error) && error.code === "deadline_exceeded"))
-      return { subjects, truncated: true };
+    const isOver = FgaError.is(error) && error.code === "deadline_exceeded";
+    if (error === FULL || isOver) return { subjects, truncated: true };
     throw error;
   }
   return { subjects, truncated: false };
@@ -105,26 +108,39 @@ function collect(
 /** Thrown to leave the walk once the list is full. */
 const FULL = Symbol("full");
 
-/** Where the walk reports what it meets; each subject is passed on once. */
+/** Where the walk reports what it meets; each subject is judged once. */
 interface Named {
   /** A user of the filter's kind. */
   user(number: number): void;
+  /** Every user of the filter's type. */
   everyone(): void;
+  /** A user of the filter's kind who is named where that takes the relation away. */
+  passOver(number: number): void;
+  /** Judges what is left when the walk is through. */
+  finish(): void;
 }
 
-function createNamed({ kind, wildcardKind, relation }: Filter, accept: (subject: Subject) => void): Named {
-  const seen = new Set<number>();
-  let isPublic = false;
+function createNamed({ kind, wildcardKind, relation }: Filter, accept: (subject: Subject) => boolean): Named {
+  const judged = new Set<number>();
+  const passedOver = new Set<number>();
+  let everyone: "not met" | "allowed" | "refused" = "not met";
+  const judge = (number: number): void => {
+    if (judged.has(number)) return;
+    judged.add(number);
+    accept({ kind, number, wildcardKind, relation });
+  };
   return {
-    user(number) {
-      if (!seen.has(number)) accept({ kind, number, wildcardKind, relation });
-      seen.add(number);
-    },
+    user: judge,
     everyone() {
-      const isNew = !isPublic;
-      isPublic = true;
-      if (isNew && wildcardKind)
-        accept({ kind: wildcardKind, number: EVERYONE, wildcardKind: undefined, relation });
+      if (everyone !== "not met" || wildcardKind === undefined) return;
+      const isAllowed = accept({ kind: wildcardKind, number: EVERYONE, wildcardKind: undefined, relation });
+      everyone = isAllowed ? "allowed" : "refused";
+    },
+    passOver: (number) => void passedOver.add(number),
+    finish() {
+      // Where a circle refuses everyone together, naming a user in a subtraction can end the circle for that user,
+      // who then has the relation as one of everyone and must not be missing from the list.
+      if (everyone === "refused") for (const number of passedOver) judge(number);
     },
   };
 }
@@ -159,7 +175,8 @@ function walkFromObject(
     for (const restriction of relation.restrictions) {
       const { relation: userset, kind } = restriction;
       if (userset) eachUser(query, restriction, at, (user) => reach(userset, user, grants), raise);
-      else if (grants && kind === filter.kind) eachUser(query, restriction, at, named.user, raise);
+      else if (kind === filter.kind)
+        eachUser(query, restriction, at, grants ? named.user : named.passOver, raise);
       else if (grants && kind === filter.wildcardKind)
         eachUser(query, restriction, at, named.everyone, raise);
     }
