@@ -17,7 +17,7 @@ export { type Model, parseModel, type RelationDef, type TypeDef } from "./model.
 export type { AuthorizationModelJson, ConditionJson } from "./model-json.ts";
 export type { ModelLimits } from "./model-rules.ts";
 export { overlayTuples } from "./overlay.ts";
-export type { ConditionedEdges, Edges, TupleReader } from "./reader.ts";
+export type { ConditionedEdges, Edges, Numbers, TupleReader } from "./reader.ts";
 export { formatUser, type ObjectRef, parseObject, parseUser, type UserRef } from "./syntax.ts";
 export {
   formatTuple,
