@@ -5,7 +5,7 @@ import { startTestServer, type TestServer } from "../support/server.ts";
 import type { FgaClient } from "./openfga/client.ts";
 import { createTally, hasMode, loadMatrix, type Mode, runMatrixTest } from "./openfga/matrix.ts";
 import { createHttpClient } from "./openfga/over-http.ts";
-import { hasConditions, loadSampleStores, runSampleStore } from "./openfga/sample-stores.ts";
+import { isEvaluable, loadSampleStores, runSampleStore } from "./openfga/sample-stores.ts";
 
 const dataDir = process.env["BEHALF_CONFORMANCE_DATA"];
 const source =
@@ -44,12 +44,9 @@ if (dataDir === undefined) {
           test(`passes ${matrixTest.name} (${index + 1}) with ${mode} tuples`, () =>
             runMatrixTest(client, matrixTest, mode, tally));
         }
-      for (const store of stores) {
-        const isModular = store.model === undefined && "its model is made of modules";
-        const skip = isModular || (hasConditions(store) && "it needs conditions");
-        test(`passes sample store ${store.path}`, { skip }, async () => {
+      for (const store of stores.filter(isEvaluable))
+        test(`passes sample store ${store.path}`, async () => {
           assert.ok((await runSampleStore(client, store)) > 0, "a store without assertions proves nothing");
         });
-      }
     });
 }

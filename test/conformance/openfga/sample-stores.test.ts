@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { createInProcessClient } from "./in-process.ts";
-import { hasConditions, loadSampleStores, runSampleStore, writeSampleStore } from "./sample-stores.ts";
+import {
+  hasConditions,
+  isEvaluable,
+  loadSampleStores,
+  runSampleStore,
+  writeSampleStore,
+} from "./sample-stores.ts";
 
 const dataDir = process.env["BEHALF_CONFORMANCE_DATA"];
 const source = "github.com/openfga/sample-stores, commit c310a11, stores/";
@@ -13,12 +19,8 @@ if (dataDir === undefined) {
 } else {
   const stores = await loadSampleStores(dataDir);
   let held = 0;
-  for (const store of stores) {
-    const skip =
-      store.model === undefined
-        ? "its model is made of modules"
-        : hasConditions(store) && "it needs conditions";
-    test(`the engine passes sample store ${store.path}`, { skip }, async () => {
+  for (const store of stores.filter(isEvaluable)) {
+    test(`the engine passes sample store ${store.path}`, async () => {
       const assertions = await runSampleStore(createInProcessClient(), store);
       assert.ok(assertions > 0, "a store without assertions proves nothing");
       held += assertions;
@@ -29,6 +31,10 @@ if (dataDir === undefined) {
       await writeSampleStore(createInProcessClient(), store);
     });
   }
-  test("all 32 sample stores were found", () => assert.equal(stores.length, 32));
+  test("of the 32 sample stores 11 wait for conditions and 4 for modules", () => {
+    assert.equal(stores.length, 32);
+    assert.equal(stores.filter(hasConditions).length, 11);
+    assert.equal(stores.filter(({ model }) => model === undefined).length, 4);
+  });
   after(() => console.log(`OpenFGA sample stores: ${held} assertions`));
 }

@@ -69,6 +69,11 @@ export function hasConditions({ model }: SampleStore): boolean {
   return model !== undefined && /^\s*condition\s/m.test(model);
 }
 
+/** Whether the engine can evaluate it as it is now: conditions and modules are not there yet. */
+export function isEvaluable(store: SampleStore): boolean {
+  return store.model !== undefined && !hasConditions(store);
+}
+
 /** Writes model and tuples into a new store. @throws AssertionError if either is refused */
 export async function writeSampleStore(
   client: FgaClient,
