@@ -40,7 +40,8 @@ export async function startWorld(): Promise<World> {
   const file = join(folder, "behalf.yaml");
   writeFileSync(file, yaml.stringify(config));
   const before = performance.now();
-  const server = await startProcess("packages/server/src/bin.ts", ["serve", "--config", file], {
+  const server = await startProcess("packages/server/dist/bin.js", ["serve", "--config", file], {
+    fromSource: false,
     ready: () => answers(`${issuer}healthz`),
     env: { ROOT_KEY: Buffer.alloc(32, 7).toString("base64"), SECRET: TEST_SECRET, FGA_KEY },
   });

@@ -18,7 +18,7 @@ const SDK_DEPENDENCIES = ["jose"];
 /** Layers of the server, lowest first. A folder that is not listed is a slice. */
 const LAYERS = ["lib", "crypto", "storage", "http", "pages"];
 /** Files at the top of the server that wire everything together. */
-const COMPOSITION = ["main.ts", "bin.ts", "index.ts"];
+const COMPOSITION = ["main.ts", "cli.ts", "bin.ts", "index.ts"];
 
 const IMPORT =
   /(?:^|[;\s])(import|export)\s+(type\s+)?(?:[\w*{}\s,$]+?\s+from\s+)?["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)/gm;
