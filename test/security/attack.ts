@@ -1,5 +1,6 @@
 import { createHash, createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { CALLBACK, type Person, tokenRequest } from "../support/person.ts";
 import { APP_URL, TEST_SECRET } from "../support/server.ts";
 
@@ -152,12 +153,12 @@ export function rawRequest(
   text: string,
   waitMs = 1_500,
 ): Promise<{ text: string; closed: boolean }> {
-  const { hostname, port } = new URL(issuer);
+  const { protocol, port } = new URL(issuer);
   return new Promise((resolve, reject) => {
     let answer = "";
-    const socket = connect(Number(port), hostname === "localhost" ? "127.0.0.1" : hostname, () =>
-      socket.write(text),
-    );
+    const to = { host: "127.0.0.1", port: Number(port), servername: "localhost" };
+    const write = () => socket.write(text);
+    const socket: Socket = protocol === "https:" ? connectTls(to, write) : connect(to, write);
     socket.setTimeout(waitMs, () => {
       socket.destroy();
       resolve({ text: answer, closed: false });

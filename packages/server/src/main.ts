@@ -1,5 +1,6 @@
 import "./oauth/runtime-warning.ts";
 import { join } from "node:path";
+import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import { type Admin, createAdmin } from "./admin/index.ts";
 import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
@@ -11,7 +12,8 @@ import { createSealer, type Sealer } from "./crypto/seal.ts";
 import { createFga, type Fga } from "./fga/index.ts";
 import { createEgress, type Egress } from "./http/egress.ts";
 import { ApiError, httpError, problemResponse } from "./http/errors.ts";
-import { startHttpServer } from "./http/server.ts";
+import { hasHungUp, startHttpServer } from "./http/server.ts";
+import { type BackgroundJob, startBackground } from "./lib/background.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
@@ -164,7 +166,10 @@ async function listen(services: Services, slices: Slices): Promise<RunningServer
   await slices.vault.start();
   const app = composeApp(services, slices);
   const nodeHandlers = [slices.fga.handler, slices.oauth.handler];
-  const server = await startHttpServer({ app, nodeHandlers, log, ids, clock }, config.listen);
+  const server = await startHttpServer(
+    { app, nodeHandlers, log, ids, clock },
+    { ...config.listen, strictTransport: config.production },
+  );
   const background = startBackground(backgroundJobs(services, slices), log);
   log.info("ready", { issuer: config.issuer, port: server.port });
   return {
@@ -215,15 +220,16 @@ async function createSlices(services: Services): Promise<Slices> {
 }
 
 /** Every slice's routes on one application. */
-function composeApp(services: Services, slices: Slices): Hono {
-  const app = new Hono();
+function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
   const { config, log } = services;
   app.onError((error, c) => {
     if (ApiError.is(error)) {
       if (error.reason) log.info("refused", { code: error.code, reason: error.reason });
       return problemResponse(c, error);
     }
-    log.error("unhandled", { error: error.stack ?? error.message });
+    // Whoever hangs up in the middle of a request waits for no answer, and nothing of ours is broken.
+    if (!hasHungUp(c.env.incoming)) log.error("unhandled", { error: error.stack ?? error.message });
     return problemResponse(c, httpError("server.error"));
   });
   app.notFound((c) => problemResponse(c, httpError("request.not_found")));
@@ -251,13 +257,6 @@ function providerOrigins(config: Config): readonly string[] {
   ];
 }
 
-/** Work that no request waits for. */
-export interface BackgroundJob {
-  readonly name: string;
-  readonly everyMs: number;
-  run(): Promise<unknown>;
-}
-
 function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {
   const { outbox, login } = services;
   return [
@@ -269,28 +268,4 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
       run: () => Promise.all([oauth.sweep(), login.sessions.sweep(), login.accounts.sweep()]),
     },
   ];
-}
-
-/** Runs each job again and again, never twice at once; one that fails or takes long stops no other. */
-export function startBackground(jobs: readonly BackgroundJob[], log: Pick<Log, "error">) {
-  const running = new Map<string, Promise<void>>();
-  const run = async ({ name, run }: BackgroundJob) => {
-    try {
-      await run();
-    } catch (error) {
-      log.error("background", { job: name, error: error instanceof Error ? error.stack : "unknown" });
-    }
-    running.delete(name);
-  };
-  const timers = jobs.map((job) =>
-    setInterval(() => {
-      if (!running.has(job.name)) running.set(job.name, run(job));
-    }, job.everyMs),
-  );
-  return {
-    stop: async () => {
-      for (const timer of timers) clearInterval(timer);
-      await Promise.all(running.values());
-    },
-  };
 }

@@ -8,7 +8,6 @@ import {
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { getRequestListener } from "@hono/node-server";
-import type { Hono } from "hono";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
@@ -20,6 +19,11 @@ export interface NodeHandler {
   /** Whether this handler serves the path (without query). */
   serves(path: string, method: string): boolean;
   handle(request: IncomingMessage, response: ServerResponse): Promise<void> | void;
+}
+
+/** The part of a Hono application that answers. */
+interface Application {
+  readonly fetch: Parameters<typeof getRequestListener>[0];
 }
 
 /** A listening server. */
@@ -34,6 +38,8 @@ export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** Tells browsers to come by https alone from now on. Default: false, as it outlives this server. */
+  readonly strictTransport?: boolean;
 }
 
 const DRAIN_MS = 25_000;
@@ -43,15 +49,17 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 /** Serves `nodeHandlers` first and `app` for everything else, giving each request an id and a log line. */
 export function startHttpServer(
-  deps: { app: Hono; nodeHandlers: readonly NodeHandler[]; log: Log; ids: Ids; clock: Clock },
+  deps: { app: Application; nodeHandlers: readonly NodeHandler[]; log: Log; ids: Ids; clock: Clock },
   options: HttpServerOptions,
 ): Promise<HttpServer> {
   const appListener = getRequestListener(deps.app.fetch, { overrideGlobalObjects: false });
+  const always = headersOfAll(options);
   const listener: RequestListener = (request, response) => {
     const startedAt = deps.clock.now();
     const requestId = deps.ids.prefixed("req");
     const path = pathOf(request);
     response.setHeader("x-request-id", requestId);
+    for (const [name, value] of always) response.setHeader(name, value);
     response.once("close", () =>
       deps.log.info("request", {
         method: request.method,
@@ -66,6 +74,8 @@ export function startHttpServer(
       try {
         await (handler ? handler.handle(request, response) : appListener(request, response));
       } catch (error) {
+        // Whoever hangs up in the middle of a request waits for no answer, and nothing of ours is broken.
+        if (hasHungUp(request)) return void response.destroy();
         deps.log.error("unhandled", {
           request_id: requestId,
           error: error instanceof Error ? error.stack : "unknown",
@@ -77,13 +87,26 @@ export function startHttpServer(
   };
   const server = createListeningServer(listener, options);
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.on("error", reject);
     server.listen(options.port, options.host, () => {
       const address = server.address();
       const port = typeof address === "object" && address ? address.port : options.port;
       resolve({ port, close: () => drain(server) });
     });
   });
+}
+
+/** Whether the peer is gone before its request had come to an end. */
+export function hasHungUp(request: IncomingMessage): boolean {
+  return request.destroyed && !request.complete;
+}
+
+const YEAR_SECONDS = 31_536_000;
+
+/** What every answer carries, whoever makes it. */
+function headersOfAll({ strictTransport }: HttpServerOptions): readonly [string, string][] {
+  const headers: [string, string][] = [["x-content-type-options", "nosniff"]];
+  return strictTransport ? [...headers, ["strict-transport-security", `max-age=${YEAR_SECONDS}`]] : headers;
 }
 
 function createListeningServer(listener: RequestListener, options: HttpServerOptions): Server {

@@ -1,14 +1,12 @@
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
-import { readText } from "../http/limits.ts";
 import type { Interaction } from "../oauth/index.ts";
 import { pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
+import { readFields } from "./form-fields.ts";
 import type { BrowserSession } from "./index.ts";
 import type { LoginRouteDeps } from "./routes.ts";
 import { consentView, messageView } from "./views.ts";
-
-const MAX_FORM_BYTES = 16 * 1024;
 
 /** The pages that an authorization request waits for: `/interaction/<id>`. */
 export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBindings }> {
@@ -36,9 +34,7 @@ export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBi
     // A consent counts for the person who is logged in now, and the request may be older than their login.
     if (interaction?.prompt !== "consent" || !session || interaction.userId !== session.userId)
       return expired(c.req.raw);
-    const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
-    const form = new FormData();
-    for (const [name, value] of fields) form.append(name, value);
+    const form = await readFields(c.req.raw);
     sessions.checkForm(c.req.raw, session, form);
     const allowed = form.get("decision") === "allow";
     return redirect(allowed ? await interactions.finishConsent(c.env) : await interactions.deny(c.env));

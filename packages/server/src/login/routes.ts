@@ -3,11 +3,11 @@ import { type Context, Hono } from "hono";
 import { equalInConstantTime } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
 import { ApiError } from "../http/errors.ts";
-import { readText } from "../http/limits.ts";
 import { secret } from "../lib/secret.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
+import { readFields } from "./form-fields.ts";
 import type { Accounts, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
 import { readCookie } from "./sessions.ts";
@@ -25,7 +25,6 @@ export interface LoginRouteDeps {
   readonly formTargets: readonly string[];
 }
 
-const MAX_FORM_BYTES = 16 * 1024;
 const FORM_TOKEN = /^[A-Za-z0-9_-]{43}$/;
 const HOME = "/approvals";
 
@@ -82,8 +81,9 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
 
   app.post("/logout", async (c) => {
     const session = await deps.sessions.current(c.req.raw);
-    const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
-    if (session) deps.sessions.checkForm(c.req.raw, session, toFormData(fields));
+    const form = await readFields(c.req.raw);
+    if (session) deps.sessions.checkForm(c.req.raw, session, form);
+    await deps.interactions.endLogin(c.env);
     const cookie = await deps.sessions.end(c.req.raw);
     const headers = { location: "/login", "set-cookie": cookie, "cache-control": "no-store" };
     return new Response(null, { status: 303, headers });
@@ -126,17 +126,18 @@ function formCookie(deps: LoginRouteDeps, request: Request): string | undefined 
 async function readForm(
   deps: LoginRouteDeps,
   c: Context,
-): Promise<{ form: LoginForm | undefined; fields: URLSearchParams }> {
-  const fields = new URLSearchParams(await readText(c.req.raw, MAX_FORM_BYTES));
+): Promise<{ form: LoginForm | undefined; fields: ReadonlyMap<string, string> }> {
+  const fields = new Map([...(await readFields(c.req.raw))].map(([name, value]) => [name, String(value)]));
   const cookie = formCookie(deps, c.req.raw);
   const token = fields.get("form_token");
-  const genuine = cookie !== undefined && token !== null && equalInConstantTime(cookie, token);
+  const genuine = cookie !== undefined && token !== undefined && equalInConstantTime(cookie, token);
   if (!genuine || !deps.sessions.isSameOrigin(c.req.raw)) return { form: undefined, fields };
   const form = {
-    returnTo: safeReturnTo(fields.get("return_to")),
+    returnTo: safeReturnTo(fields.get("return_to") ?? null),
     formToken: token,
     client: await deps.clients.find(fields.get("client_id") ?? ""),
-    email: (fields.get("email") ?? "").slice(0, 254),
+    // As it came: cut to length it would be another address.
+    email: fields.get("email") ?? "",
     problem: undefined,
   };
   return { form, fields };
@@ -230,10 +231,4 @@ function forged({ texts, tag }: Language): Promise<Response> {
     body: messageView(texts.error.title, texts.error.forbidden),
     status: 403,
   });
-}
-
-function toFormData(fields: URLSearchParams): FormData {
-  const data = new FormData();
-  for (const [name, value] of fields) data.append(name, value);
-  return data;
 }

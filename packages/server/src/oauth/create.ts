@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { KoaContextWithOIDC } from "oidc-provider";
 import type { Approvals } from "../approvals/index.ts";
 import type { Audit } from "../audit/index.ts";
@@ -96,7 +97,7 @@ export async function createOAuth(deps: {
     issuer: config.issuer,
     publicJwks: keys.publicJwks,
   });
-  finishAnswers(provider, { audit, sessions, revocations });
+  finishAnswers(provider, { issuer: config.issuer, audit, sessions, revocations });
   provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
     deps.log.error("oauth core", { path: ctx.path, error: error.stack ?? error.message }),
   );
@@ -139,12 +140,15 @@ export async function createOAuth(deps: {
 /** What the core leaves out of its answers, added after it has made them. */
 function finishAnswers(
   provider: ReturnType<typeof createProvider>,
-  deps: { audit: Audit; sessions: EndableSessions; revocations: Revocations },
+  deps: { issuer: string; audit: Audit; sessions: EndableSessions; revocations: Revocations },
 ): void {
   const { audit, sessions } = deps;
   provider.on("end_session.success", (ctx: KoaContextWithOIDC) => {
-    // Without a login of its own the core asks nobody and goes on at once: then a link alone got here.
-    ctx.state["loggedOut"] = Boolean(ctx.oidc.params?.["logout"] && ctx.oidc.session?.accountId);
+    // Without a login of its own the core asks nobody and goes on at once: then a link alone got here. And when
+    // somebody else has logged in for a request, it ends the former login alone and takes the request up again.
+    const { params, session } = ctx.oidc;
+    const goesOn = String(session?.state?.["postLogoutRedirectUri"]).startsWith(`${deps.issuer}authorize/`);
+    ctx.state["loggedOut"] = Boolean(params?.["logout"] && session?.accountId && !goesOn);
   });
   provider.use(async (ctx: KoaContextWithOIDC, next: () => Promise<void>) => {
     await next();
@@ -165,11 +169,27 @@ function finishAnswers(
         outcome: "done",
       });
     }
+    // Pages of the core that send a form by themselves; ours bring their own headers.
+    if (ctx.type === "text/html" && !ctx.response.get("content-security-policy")) protectPage(ctx);
     // Some clients take errors only when the type is exactly this, without a charset.
     if (ctx.path.startsWith("/oauth/") && ctx.type === "application/json")
       ctx.set("content-type", "application/json");
   });
 }
+
+/** No frame, no address told, and no script but the one in the page. */
+function protectPage(ctx: KoaContextWithOIDC): void {
+  const [, script = ""] = /<script>([\s\S]*?)<\/script>/.exec(String(ctx.body)) ?? [];
+  ctx.set({
+    "content-security-policy": `default-src 'none'; script-src 'sha256-${sha256Base64(script)}'; base-uri 'none'; frame-ancestors 'none'`,
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    // The app that gets the form may look at its origin.
+    "referrer-policy": "strict-origin",
+  });
+}
+
+const sha256Base64 = (text: string) => createHash("sha256").update(text).digest("base64");
 
 /** The core has authenticated the client, and knows no way to end a token that it keeps no row of. */
 async function revokeJwt(ctx: KoaContextWithOIDC, revocations: Revocations): Promise<void> {

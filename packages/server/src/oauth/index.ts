@@ -118,6 +118,8 @@ export interface Interactions {
   ): Promise<string>;
   finishConsent(node: NodeExchange): Promise<string>;
   deny(node: NodeExchange): Promise<string>;
+  /** Ends the core's login of this browser, and the tokens that live as long as it does. */
+  endLogin(node: NodeExchange): Promise<void>;
 }
 
 /** The `node:http` objects of a request that Hono serves. */

@@ -87,6 +87,10 @@ export function createInteractions(deps: {
         grant.addResourceScope(audience, scopes.join(" "));
       return finish(node, { consent: { grantId: await grant.save() } });
     },
+    async endLogin({ incoming, outgoing }) {
+      const session = await provider.Session.get(provider.createContext(incoming, outgoing) as never);
+      if (session.accountId) await session.destroy();
+    },
     deny: (node) =>
       finish(node, { error: "access_denied", error_description: "the user denied the request" }),
   };

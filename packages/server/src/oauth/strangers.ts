@@ -49,6 +49,7 @@ export function visibleName(name: string): string | undefined {
 export function isSafeRedirect(uri: string): boolean {
   const url = URL.parse(uri);
   if (!url || uri.includes("#") || url.username || url.password || /[^\x21-\x7e]|\\/.test(uri)) return false;
+  if (!uri.startsWith(`${url.protocol}//${url.hostname}`)) return false;
   // The host goes into a header of the log-in page; the URL standard lets it hold more than a host name can.
   if (!/^[a-z0-9._-]+$|^\[[0-9a-f:]+\]$/.test(url.hostname)) return false;
   const loopback = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);

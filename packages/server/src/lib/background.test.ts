@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { startBackground } from "./main.ts";
+import { startBackground } from "./background.ts";
 
 describe("background work", () => {
   it("goes on after a job failed, and beside one that takes long", async () => {
