@@ -1,0 +1,106 @@
+import { isRedirectUri } from "./config-addresses.ts";
+import type { ApiConfig, ClientMetadata, ConnectionConfig, Parsed } from "./config-schema.ts";
+
+/** What one field cannot know: names used twice, references into the void, what production refuses. */
+export function crossChecks(config: Parsed): string[] {
+  const problems: string[] = [];
+  const duplicates = (path: string, names: readonly string[]) => {
+    for (const name of new Set(names.filter((item, i) => names.indexOf(item) !== i)))
+      problems.push(`${path}: "${name}" appears twice`);
+  };
+  duplicates(
+    "clients",
+    config.clients.map((entry) => entry.id),
+  );
+  duplicates(
+    "apis",
+    config.apis.map((entry) => entry.audience),
+  );
+  duplicates(
+    "connections",
+    config.connections.map((entry) => entry.name),
+  );
+  config.clients.forEach((entry, i) => {
+    problems.push(
+      ...clientProblems(entry, { confidential: Boolean(entry.secret), config }).map(
+        (it) => `clients.${i}${it}`,
+      ),
+    );
+  });
+  config.apis.forEach((entry, i) => {
+    if (builtInApis(config.issuer).some((own) => own.audience === entry.audience))
+      problems.push(`apis.${i}.audience: "${entry.audience}" is an API of this server; leave it out`);
+  });
+  config.connections.forEach((entry, i) => {
+    if (entry.clientAuthMethod !== "none" && !entry.clientSecret)
+      problems.push(
+        `connections.${i}.clientSecret: ${entry.clientAuthMethod} needs one; or set clientAuthMethod to none`,
+      );
+  });
+  if (config.production) {
+    if (config.egress.allow.length > 0)
+      problems.push("egress.allow: private addresses are refused in production");
+    if (!config.issuer.startsWith("https:")) problems.push("issuer: must be https in production");
+    if ("env" in config.rootKey)
+      problems.push("rootKey: use a file in production; an environment leaks into children");
+  }
+  return problems;
+}
+
+/** APIs that every deployment has, named by their audience. They are not declared in the file. */
+export function builtInApis(issuer: string): readonly { audience: string; scopes: readonly string[] }[] {
+  return [
+    {
+      audience: `${issuer}me/`,
+      scopes: ["create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"],
+    },
+    { audience: `${issuer}admin/`, scopes: ["admin"] },
+    { audience: `${issuer}fga/`, scopes: [] },
+    { audience: `${issuer}approvals/`, scopes: [] },
+  ];
+}
+
+/**
+ * What is wrong with a client beyond the form of its fields: addresses that lead nowhere safe, references
+ * to what does not exist. Each problem starts with the path inside the client.
+ */
+export function clientProblems(
+  entry: ClientMetadata,
+  against: { confidential: boolean; config: Pick<Parsed, "issuer"> & ClientReferences },
+): string[] {
+  const { config } = against;
+  const problems: string[] = [];
+  const apis = new Map([
+    ...builtInApis(config.issuer).map((own) => [own.audience, own.scopes] as const),
+    ...config.apis.map((item) => [item.audience, Object.keys(item.scopes)] as const),
+  ]);
+  for (const [audience, { scopes }] of Object.entries(entry.apis)) {
+    const known = apis.get(audience);
+    if (!known) problems.push(`.apis: no api has the audience "${audience}"`);
+    for (const scope of known ? scopes : [])
+      if (!known?.includes(scope)) problems.push(`.apis.${audience}: the api has no scope "${scope}"`);
+  }
+  for (const [name, policy] of Object.entries(entry.agent?.connections ?? {})) {
+    const known = config.connections.find((item) => item.name === name);
+    if (!known) problems.push(`.agent.connections: there is no connection "${name}"`);
+    for (const scope of known ? policy.scopes : [])
+      if (!Object.hasOwn(known?.scopes ?? {}, scope))
+        problems.push(`.agent.connections.${name}: the connection has no scope "${scope}"`);
+  }
+  for (const field of ["redirectUris", "postLogoutRedirectUris"] as const)
+    for (const uri of entry[field])
+      if (!isRedirectUri(uri))
+        problems.push(`.${field}: "${uri}" must be https, or http on loopback, without fragment`);
+  const needSecret = entry.grantTypes.filter(
+    (type) => type !== "authorization_code" && type !== "refresh_token",
+  );
+  if (!against.confidential && needSecret.length > 0)
+    problems.push(`: a client without secret may use authorization_code and refresh_token only`);
+  return problems;
+}
+
+/** The part of the configuration that clients refer to. */
+interface ClientReferences {
+  readonly apis: readonly Pick<ApiConfig, "audience" | "scopes">[];
+  readonly connections: readonly Pick<ConnectionConfig, "name" | "scopes">[];
+}

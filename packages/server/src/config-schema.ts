@@ -1,0 +1,166 @@
+import { z } from "zod";
+import { isIssuer, isWebUrl } from "./config-addresses.ts";
+import type { Secret } from "./lib/secret.ts";
+
+/** 256 bits as base64url or hexadecimal are at least this long. */
+export const MIN_CLIENT_SECRET_LENGTH = 43;
+
+const identifier = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, . _ - (at most 128)");
+const scopeName = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/, "an OAuth scope without spaces");
+const webUrl = z.string().refine(isWebUrl, "an https URL, or http on loopback");
+/** Where a secret comes from. */
+export const secretSource = z.union([
+  z.strictObject({ env: z.string().describe("name of an environment variable") }),
+  z.strictObject({ file: z.string().describe("path of a file that holds the secret") }),
+]);
+
+const agentPolicy = z.strictObject({
+  /** Who answers for this agent; shown to users. */
+  owner: z.string().min(1).max(200),
+  /** What it is for, in one sentence; shown to users. */
+  purpose: z.string().min(1).max(500),
+  /** Connections it may use, each with the scopes it may have. */
+  connections: z.record(identifier, z.strictObject({ scopes: z.array(scopeName).max(100) })).default({}),
+});
+
+/** What is known of a client besides its id and secret; the database keeps the same shape as the file. */
+export const clientMetadataSchema = z.strictObject({
+  name: z.string().min(1).max(200),
+  redirectUris: z.array(z.string().max(2048)).max(50).default([]),
+  postLogoutRedirectUris: z.array(z.string().max(2048)).max(50).default([]),
+  grantTypes: z
+    .array(z.enum(["authorization_code", "refresh_token", "client_credentials", "ciba", "token_vault"]))
+    .default(["authorization_code", "refresh_token"]),
+  /** APIs this client may ask tokens for, with the scopes it may have. */
+  apis: z.record(z.string(), z.strictObject({ scopes: z.array(scopeName) })).default({}),
+  /** A first-party client needs no consent page for profile scopes and its own APIs. */
+  firstParty: z.boolean().default(false),
+  /** Rotate refresh tokens at each use. Default: public clients only. */
+  rotateRefreshTokens: z.boolean().optional(),
+  idTokenAlgorithm: z.enum(["RS256", "ES256"]).default("RS256"),
+  agent: agentPolicy.optional(),
+});
+
+const client = clientMetadataSchema.extend({
+  id: identifier,
+  /** Absent: a public client, which authenticates with PKCE alone. */
+  secret: secretSource.optional(),
+});
+
+const api = z.strictObject({
+  /** Audience: an absolute URI. */
+  audience: z
+    .string()
+    .refine((value) => URL.canParse(value) && !value.includes("#"), "an absolute URI without fragment"),
+  name: z.string().min(1).max(200),
+  /** Scope to what it lets one do, in plain words. */
+  scopes: z.record(scopeName, z.string().min(1).max(300)).default({}),
+  signingAlgorithm: z.enum(["ES256", "RS256", "EdDSA"]).default("ES256"),
+  accessTokenTtlSeconds: z.number().int().min(30).max(86_400).default(3_600),
+  /** Types of authorization details this API takes, with a title for the approval page. */
+  detailTypes: z
+    .record(z.string().min(1).max(128), z.strictObject({ title: z.string().min(1).max(100) }))
+    .default({}),
+  /** Refuse approvals that carry no authorization details. */
+  requireDetails: z.boolean().default(false),
+});
+
+const connection = z.strictObject({
+  name: identifier,
+  displayName: z.string().min(1).max(100),
+  kind: z.literal("oauth2").default("oauth2"),
+  authorizationEndpoint: webUrl,
+  tokenEndpoint: webUrl,
+  revocationEndpoint: webUrl.optional(),
+  /** Where the account's id and label come from. */
+  userinfoEndpoint: webUrl,
+  /** Issuer the provider puts in `iss` (RFC 9207); checked when given. */
+  issuer: z.string().optional(),
+  clientId: z.string().min(1).max(512),
+  clientSecret: secretSource.optional(),
+  clientAuthMethod: z
+    .enum(["client_secret_post", "client_secret_basic", "none"])
+    .default("client_secret_post"),
+  /** Scope to what it lets one do, in plain words. */
+  scopes: z.record(scopeName, z.string().min(1).max(300)).default({}),
+  scopeSeparator: z.enum([" ", ","]).default(" "),
+  /** Added to the authorization request, for example `{ access_type: offline }`. */
+  authorizationParams: z.record(z.string().max(64), z.string().max(512)).default({}),
+  /** Member of the userinfo answer that names the account for good. */
+  accountIdField: z.string().default("sub"),
+  /** Member of the userinfo answer that the user recognises. */
+  accountLabelField: z.string().default("email"),
+  /** What the provider does with a refresh token that is used. */
+  rotation: z.enum(["none", "grace", "strict", "unknown"]).default("unknown"),
+  /**
+   * What a refresh that asks for fewer scopes does to the grant: RFC 6749 section 6 keeps it whole, some
+   * providers that rotate take the other scopes away for good. Default: keeps_grant when rotation is none.
+   */
+  narrowing: z.enum(["keeps_grant", "loses_grant"]).optional(),
+  graceSeconds: z.number().int().min(0).max(86_400).default(0),
+});
+
+/** The whole file. */
+export const schema = z.strictObject({
+  issuer: z.string().refine(isIssuer, 'an address that ends in "/": https, or http on loopback'),
+  production: z.boolean().default(false),
+  listen: z
+    .strictObject({
+      host: z.string().default("127.0.0.1"),
+      port: z.number().int().min(0).max(65_535).default(4000),
+      tls: z.strictObject({ certFile: z.string(), keyFile: z.string() }).optional(),
+    })
+    .prefault({}),
+  storage: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, '"sqlite:<file>" or "postgres://…"'),
+  /** Folder for what is not in the database: tokens that were received and are not committed yet. */
+  dataDir: z.string().min(1).default("./data"),
+  /** Root keys: base64, one a line, the first seals. */
+  rootKey: secretSource,
+  clients: z.array(client).default([]),
+  apis: z.array(api).default([]),
+  connections: z.array(connection).default([]),
+  fga: z.strictObject({ presharedKeys: z.array(secretSource).default([]) }).prefault({}),
+  login: z.strictObject({ signUp: z.boolean().default(true) }).prefault({}),
+  /** Registration of clients by themselves; both off by default. */
+  registration: z
+    .strictObject({ dynamic: z.boolean().default(false), clientIdDocuments: z.boolean().default(false) })
+    .prefault({}),
+  egress: z
+    .strictObject({ allow: z.array(z.string().regex(/^[^:/]+:\d+$/, "host:port")).default([]) })
+    .prefault({}),
+  log: z
+    .strictObject({ level: z.enum(["debug", "info", "warn", "error", "silent"]).default("info") })
+    .prefault({}),
+});
+
+/** The file with defaults filled in, secrets still named. */
+export type Parsed = z.infer<typeof schema>;
+type WithSecret<T, K extends keyof T> = Omit<T, K> & { readonly [P in K]: Secret | undefined };
+
+/** An OAuth client as configured. */
+export type ClientConfig = WithSecret<Parsed["clients"][number], "secret">;
+/** A client's metadata with defaults filled in. */
+export type ClientMetadata = z.infer<typeof clientMetadataSchema>;
+/** What an agent may do. */
+export type AgentPolicy = z.infer<typeof agentPolicy>;
+/** A resource server that accepts our tokens. */
+export type ApiConfig = Parsed["apis"][number];
+/** A third-party provider. */
+export type ConnectionConfig = WithSecret<Parsed["connections"][number], "clientSecret">;
+
+/** The whole configuration, secrets resolved. */
+export interface Config extends Omit<Parsed, "clients" | "connections" | "rootKey" | "fga" | "listen"> {
+  readonly listen: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  };
+  readonly clients: readonly ClientConfig[];
+  readonly connections: readonly ConnectionConfig[];
+  readonly rootKey: Secret;
+  /** Where the root key came from; a file by its absolute path. */
+  readonly rootKeySource: { readonly env: string } | { readonly file: string };
+  readonly fga: { readonly presharedKeys: readonly Secret[] };
+}
