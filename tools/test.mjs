@@ -31,7 +31,8 @@ const groups = [
   { name: "tools", tests: ["tools/**/*.test.mjs", "test/spec/**/*.test.ts"] },
   { name: "security", tests: ["test/security/**/*.test.ts"], postgres: true },
   { name: "conformance", tests: ["test/conformance/**/*.test.ts"], postgres: true },
-  { name: "e2e", tests: ["test/e2e/**/*.test.ts"], postgres: true },
+  // One file at a time: some build and pack what others run.
+  { name: "e2e", tests: ["test/e2e/**/*.test.ts"], postgres: true, oneByOne: true },
 ];
 
 if (args.includes("--list")) {
@@ -74,6 +75,7 @@ async function runGroup(group) {
     "@behalf/source",
     "--test",
     "--test-reporter=spec",
+    ...(group.oneByOne ? ["--test-concurrency=1"] : []),
     ...group.tests,
   ];
   const { code, output } = await run(command, rest, {
