@@ -41,6 +41,8 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 const KEY_ID_BYTES = 8;
+/** One letter for the type of a field, four bytes for its length. */
+const FIELD_HEAD_BYTES = 5;
 
 export function createSealer(deps: { keyring: Keyring }): Sealer {
   const { keyring } = deps;
@@ -130,17 +132,18 @@ function derive(key: Buffer, salt: Buffer): { messageKey: Buffer; commitment: Bu
 
 /** Every name and value carries its type and length, so no two contexts share an encoding. */
 function encodeContext(context: SealContext): Buffer {
-  const parts = Object.entries(context).flatMap(([name, value]) => [
-    field("n", name),
-    field(typeof value === "number" ? "i" : "s", String(value)),
+  const fields = Object.entries(context).flatMap(([name, value]): [string, string][] => [
+    ["n", name],
+    [typeof value === "number" ? "i" : "s", String(value)],
   ]);
-  return Buffer.concat(parts);
-}
-
-function field(type: string, text: string): Buffer {
-  const bytes = Buffer.from(text, "utf8");
-  const head = Buffer.alloc(5);
-  head.write(type, 0, 1, "latin1");
-  head.writeUInt32BE(bytes.length, 1);
-  return Buffer.concat([head, bytes]);
+  const size = fields.reduce((sum, [, text]) => sum + FIELD_HEAD_BYTES + Buffer.byteLength(text), 0);
+  const bytes = Buffer.alloc(size);
+  let at = 0;
+  for (const [type, text] of fields) {
+    const length = bytes.write(text, at + FIELD_HEAD_BYTES, "utf8");
+    bytes.write(type, at, "latin1");
+    bytes.writeUInt32BE(length, at + 1);
+    at += FIELD_HEAD_BYTES + length;
+  }
+  return bytes;
 }
