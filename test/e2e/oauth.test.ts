@@ -74,6 +74,26 @@ describe("OAuth as openid-client speaks it", () => {
     });
   });
 
+  it("promises no user code, which it refuses", async () => {
+    const metadata = await (await fetch(`${server.url}.well-known/openid-configuration`)).json();
+    assert.deepEqual(metadata.backchannel_token_delivery_modes_supported, ["poll"]);
+    assert.equal(metadata.backchannel_user_code_parameter_supported, undefined);
+    const { userId } = await signUp(server.url);
+    const response = await fetch(`${server.url}bc-authorize`, {
+      method: "POST",
+      body: new URLSearchParams({
+        client_id: "assistant",
+        client_secret: TEST_SECRET,
+        scope: "openid",
+        login_hint: JSON.stringify({ format: "iss_sub", iss: server.url, sub: userId }),
+        binding_message: "Order 7",
+        user_code: "1234",
+      }),
+    });
+    assert.equal(response.status, 400);
+    assert.match((await response.json()).error_description, /user_code is not supported/);
+  });
+
   it("takes client credentials as form and as JSON", async () => {
     const tokens = await client.clientCredentialsGrant(party, { audience: SHOP, scope: "orders:read" });
     assert.equal(tokens.scope, "orders:read");

@@ -65,6 +65,7 @@ export function createProvider(deps: ProviderDeps): Provider {
   const provider = new Provider(deps.config.issuer, configuration(deps));
   // Host and protocol of each request are set from the issuer before the core sees it (edge.ts).
   provider.proxy = true;
+  provider.use(withoutUserCode);
   useHashedSecrets(provider, deps.clients);
   return provider;
 }
@@ -153,6 +154,14 @@ function configuration(deps: ProviderDeps): Configuration {
       userinfo: { enabled: true },
     },
   };
+}
+
+/** The core always announces `user_code`, which we refuse. @see OpenID CIBA Core section 4: absent means false */
+async function withoutUserCode(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+  await next();
+  if (ctx.oidc?.route === "discovery")
+    // The core's metadata is an object of its members.
+    delete (ctx.body as Record<string, unknown>)["backchannel_user_code_parameter_supported"];
 }
 
 /** What we do beside the core, told in its metadata; each only while it is switched on. */
