@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
 import type { Language } from "./languages/index.ts";
-import { languageTags } from "./languages/index.ts";
+import { languageNames } from "./languages/index.ts";
 import { styles } from "./tokens.ts";
 
 /** A piece of escaped HTML. Values put into `html` templates are escaped. */
@@ -95,13 +95,12 @@ ${link("approvals", texts.home.approvals)} ${link("accounts", texts.home.account
 }
 
 function languageLinks(self: string, current: Language): Html {
-  const links = languageTags.map((tag) => {
+  const links = languageNames.map(([tag, name]) => {
     const url = new URL(self, "http://self.invalid");
     url.searchParams.set("lang", tag);
-    const label = tag === "ja" ? "日本語" : "English";
     return tag === current.tag
-      ? html`<span aria-current="true">${label}</span> `
-      : html`<a href="${url.pathname}${url.search}" hreflang="${tag}" lang="${tag}">${label}</a> `;
+      ? html`<span aria-current="true">${name}</span> `
+      : html`<a href="${url.pathname}${url.search}" hreflang="${tag}" lang="${tag}">${name}</a> `;
   });
   return html`<footer><nav aria-label="${current.texts.common.language}">${links}</nav></footer>`;
 }

@@ -13,8 +13,10 @@ export interface Language {
   readonly texts: Texts;
 }
 
-/** Tags on offer, for the language links of each page. */
-export const languageTags: readonly string[] = Object.keys(languages);
+/** What is on offer, for the language links of each page: each tag with the language's own name for itself. */
+export const languageNames: readonly (readonly [tag: string, name: string])[] = Object.entries(languages).map(
+  ([tag, { name }]) => [tag, name],
+);
 
 const COOKIE = /(?:^|;\s*)behalf_lang=([a-z]{2})(?:;|$)/;
 
