@@ -81,12 +81,12 @@ describe("the vault's grant", () => {
       assertRefused(await ask(bench, change), 400, "invalid_request", "request.invalid");
     });
 
-  it("says that the access token of a user is not a subject yet", async () => {
+  it("says that the access token of a user is no subject", async () => {
     await using bench = await createBench();
     const type = "urn:ietf:params:oauth:token-type:access_token";
     const response = await ask(bench, { subject_token_type: type });
     assertRefused(response, 400, "invalid_request", "request.invalid");
-    assert.match(String(response.body["error_description"]), /not supported yet/);
+    assert.match(String(response.body["error_description"]), /access_token is not supported/);
   });
 
   it("names who must act in each refusal", async () => {

@@ -82,7 +82,7 @@ function parse(params: GrantRequest["params"]) {
   if (params["requested_token_type"] !== VAULT_TOKEN_TYPE)
     throw invalid(`requested_token_type must be ${VAULT_TOKEN_TYPE}.`);
   if (params["subject_token_type"] === ACCESS_TOKEN_TYPE)
-    throw invalid("subject_token_type access_token is not supported yet. Exchange the user's refresh token.");
+    throw invalid("subject_token_type access_token is not supported. Exchange the user's refresh token.");
   if (params["subject_token_type"] !== REFRESH_TOKEN_TYPE)
     throw invalid(`subject_token_type must be ${REFRESH_TOKEN_TYPE}.`);
   if (!subjectToken || subjectToken.length > MAX_SUBJECT_TOKEN_LENGTH)
