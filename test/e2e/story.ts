@@ -54,6 +54,7 @@ export async function runStory(options: StoryOptions): Promise<void> {
   await tell("calendar events wait until the account is connected, then come by themselves", () =>
     calendar(options, anne),
   );
+  await tell("an event that is added to the calendar is in the next answer", () => addedEvent(options, anne));
   await tell("another person's calendar stays closed", () => closedCalendar(ben));
   await tell("a purchase waits for the approval, and makes exactly one order", () => purchase(options, anne));
   await tell("a denied purchase buys nothing and is said plainly", () => denial(options, anne));
@@ -300,6 +301,29 @@ async function calendar({ assistantUrl, calendarUrl }: StoryOptions, person: Per
   for (const { title } of events) assert.ok(text.includes(title), `${title} stands in: ${text}`);
   const again = await person.say("What is on my calendar today?");
   assert.deepEqual(again.interrupts, [], "connected once is connected");
+}
+
+/** Nothing on the screen is made up: it changes when the third party's data change. */
+async function addedEvent({ calendarUrl }: StoryOptions, person: Person): Promise<void> {
+  const before = await person.say("What is on my calendar today?");
+  const title = `Concert ${Date.now().toString(36)}`;
+  assert.ok(!before.text.includes(title));
+  const start = new Date();
+  const response = await fetch(`${calendarUrl}/_sandbox/events`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      account: before.outputs[0]?.output.account,
+      title,
+      start: start.toISOString(),
+      end: new Date(start.getTime() + 60_000).toISOString(),
+    }),
+  });
+  assert.equal(response.status, 201, await response.text());
+  const after = await person.say("What is on my calendar today?");
+  assert.ok(after.text.includes(title), `${title} stands in: ${after.text}`);
+  const count = (answer: Answer) => answer.outputs[0]?.output.events.length;
+  assert.equal(count(after), count(before) + 1);
 }
 
 async function closedCalendar(person: Person): Promise<void> {
