@@ -196,4 +196,17 @@ describe("OAuth as openid-client speaks it", () => {
     const { page } = await authorize(party, one.agent);
     assert.ok(new URL(page.address).searchParams.get("code"), "still logged in");
   });
+
+  it("knows the address for logging out that older SDKs use", async () => {
+    const { agent } = await signUp(server.url);
+    await logIn(server.url, agent);
+    const ask = (returnTo: string) =>
+      agent.open(`${server.url}v2/logout?${new URLSearchParams({ client_id: "assistant", returnTo })}`);
+    assert.equal((await ask("https://evil.example/")).status, 400);
+    const question = await ask(APP_URL);
+    assert.match(question.text, /Log out of this account/);
+    const stopAt = (target: string) => target.startsWith(APP_URL);
+    const done = await agent.submit(question, { logout: "yes" }, { stopAt });
+    assert.ok(done.address.startsWith(APP_URL));
+  });
 });

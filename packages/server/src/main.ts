@@ -5,7 +5,7 @@ import { Hono } from "hono";
 import { type Admin, createAdmin } from "./admin/index.ts";
 import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
 import { type Audit, createAudit } from "./audit/index.ts";
-import type { Config } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
@@ -151,6 +151,10 @@ async function createServices(
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const services = await openServices(config, options);
   return closingOnFailure(services, async () => {
+    if (!services.storage.claim())
+      throw new ConfigError([
+        "storage: another server runs on this SQLite file; stop it, or use PostgreSQL for several servers",
+      ]);
     if (config.egress.allow.length > 0)
       services.log.warn("egress to private addresses is allowed", {
         addresses: config.egress.allow.join(" "),

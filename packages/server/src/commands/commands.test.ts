@@ -269,7 +269,7 @@ describe("the behalf command", () => {
     it("verify finds an earlier hash that was noted elsewhere, and misses one of another log", async () => {
       const { head } = await json("audit verify");
       await at.behalf("users create --email dora@example.com");
-      assert.equal((await at.behalf(`audit verify --head ${head}`)).code, 0);
+      assert.equal((await at.behalf(`audit verify --head=${head}`)).code, 0);
       const { code, err } = await at.behalf("audit verify --head other");
       assert.equal(code, 1);
       assert.match(err, /No event has the hash other: the log was replaced/);

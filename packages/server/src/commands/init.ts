@@ -30,7 +30,7 @@ export const init: Command = {
     const taken = plan.files.filter((file) => existsSync(file));
     if (taken.length > 0)
       throw new CommandError(
-        `${taken.map(plan.show).join(", ")} exists already. Nothing was written; choose another folder with --dir.`,
+        `${taken.map(plan.show).join(", ")} ${taken.length > 1 ? "exist" : "exists"} already. Nothing was written; choose another folder with --dir.`,
       );
     try {
       writeFiles(plan);

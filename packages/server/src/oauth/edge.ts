@@ -25,6 +25,7 @@ const PATHS = new Set([
   "/oidc/logout/success",
   "/oidc/register",
   "/userinfo",
+  "/v2/logout",
   "/.well-known/jwks.json",
   "/.well-known/openid-configuration",
   "/.well-known/oauth-authorization-server",
@@ -55,7 +56,8 @@ export function createEdge(deps: {
     serves: (path) => PATHS.has(path) || RESUME.test(path),
     async handle(request, response) {
       pinOrigin(request, issuer);
-      const [path = "/", query] = splitOnce(request.url ?? "/", "?");
+      request.url = mapOldLogout(request.url ?? "/");
+      const [path = "/", query] = splitOnce(request.url, "?");
       if (path === "/oidc/register" && request.method === "POST" && deps.registration)
         return deps.registration.handle(request, response);
       if (
@@ -76,6 +78,22 @@ export function createEdge(deps: {
       await callback(request, response);
     },
   };
+}
+
+/** Published SDKs know an older address of the same thing, with another name for where to go back to. */
+function mapOldLogout(target: string): string {
+  if (!/^\/v2\/logout(\?|$)/.test(target)) return target;
+  const { searchParams } = new URL(target, "http://request.invalid");
+  const params = new URLSearchParams();
+  for (const [from, to] of Object.entries({
+    client_id: "client_id",
+    returnTo: "post_logout_redirect_uri",
+    state: "state",
+  })) {
+    const value = searchParams.get(from);
+    if (value !== null) params.set(to, value);
+  }
+  return `/oidc/logout?${params}`;
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

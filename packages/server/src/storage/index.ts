@@ -19,6 +19,12 @@ export interface Storage {
    * another one inside a transaction would wait for ever. No network call in here.
    */
   transaction<R>(work: (tx: Tx) => Promise<R>): Promise<R>;
+  /**
+   * Makes this process the one that serves from the database, until `close` or the end of the process.
+   * `false` when another process does already: on SQLite exactly one may, because what it holds in memory
+   * follows its own writes alone. Any number may on PostgreSQL.
+   */
+  claim(): boolean;
   /** Closes connections after running statements have ended. */
   close(): Promise<void>;
 }

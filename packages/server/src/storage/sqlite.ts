@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { Kysely, type SqliteDatabase, SqliteDialect, type SqliteStatement } from "kysely";
@@ -15,7 +15,8 @@ const BUSY_TIMEOUT_MS = 5_000;
  * sync at each commit. Exactly one process writes; a second one waits at most five seconds.
  */
 export async function openSqlite(file: string): Promise<Storage> {
-  if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const inMemory = file === ":memory:";
+  if (!inMemory) createPrivately(file);
   const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
   database.exec(
     "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;",
@@ -23,7 +24,42 @@ export async function openSqlite(file: string): Promise<Storage> {
   const kysely = new Kysely<unknown>({
     dialect: new SqliteDialect({ database: withStatementCache(database) }),
   });
-  return fromKysely("sqlite", kysely);
+  return inMemory
+    ? fromKysely("sqlite", kysely)
+    : fromKysely("sqlite", kysely, createClaim(`${file}.serving`));
+}
+
+/** A new file is its owner's alone; SQLite gives its log and index the same mode. */
+function createPrivately(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, "a", 0o600));
+}
+
+/**
+ * The right to serve, as an open write transaction on a file of its own: the operating system gives it back when
+ * the process ends, however it ends.
+ */
+function createClaim(file: string) {
+  let held: DatabaseSync | undefined;
+  return {
+    take(): boolean {
+      if (held) return true;
+      createPrivately(file);
+      const lock = new DatabaseSync(file, { timeout: 0 });
+      try {
+        lock.exec("begin exclusive");
+      } catch {
+        lock.close(); // SQLITE_BUSY: another process has it.
+        return false;
+      }
+      held = lock;
+      return true;
+    },
+    release(): void {
+      held?.close();
+      held = undefined;
+    },
+  };
 }
 
 /** Gives `node:sqlite` the shape that Kysely's SQLite dialect drives, keeping statements prepared. */

@@ -32,6 +32,11 @@ export function storageSuite(name: string, open: () => Promise<Storage>): void {
       assert.deepEqual(await migrate(storage, clock), []);
     });
 
+    it("lets a process claim the right to serve, again and again", () => {
+      assert.equal(storage.claim(), true);
+      assert.equal(storage.claim(), true);
+    });
+
     it("gives a single-use row to exactly one of 64 callers", async () => {
       await insert("code");
       const callers = Array.from({ length: 64 }, () =>
