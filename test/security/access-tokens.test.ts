@@ -3,7 +3,7 @@ import { createPublicKey } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { engines } from "../support/engines.ts";
 import { logIn, type Person, signUp } from "../support/person.ts";
-import { SHOP, startTestServer, type TestServer } from "../support/server.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
 import {
   type Claims,
   CREDENTIALS,
@@ -17,6 +17,7 @@ import {
 } from "./attack.ts";
 
 const ME_SCOPES = "openid offline_access read:me:connected_accounts";
+const TWIN = "https://twin.example/";
 const ACCOUNTS = "me/v1/connected-accounts/accounts";
 
 /** T20, T25; Hono CVE-2026-22817, node-jws CVE-2025-65945, ZITADEL CVE-2026-27840, -46999, nextjs-auth0 CVE-2025-67490, KC CVE-2026-37979. */
@@ -33,6 +34,10 @@ for (const engine of engines) {
           config["storage"] = storage;
           const [assistant] = config["clients"] as Record<string, unknown>[];
           const own = assistant?.["apis"] as Record<string, unknown>;
+          // An API whose scopes are named as ours: only the audience tells its tokens from ours.
+          const scopes = { admin: "Rule", "read:me:connected_accounts": "Read" };
+          (config["apis"] as object[]).push({ audience: TWIN, name: "Twin", scopes });
+          own[TWIN] = { scopes: Object.keys(scopes) };
           own[`${config["issuer"]}admin/`] = { scopes: ["admin"] };
         },
         { clock: { now: () => now } },
@@ -51,7 +56,12 @@ for (const engine of engines) {
       (
         await post(
           `${server.url}oauth/token`,
-          { grant_type: "client_credentials", audience, scope: "admin", ...CREDENTIALS },
+          {
+            grant_type: "client_credentials",
+            audience,
+            scope: "admin read:me:connected_accounts",
+            ...CREDENTIALS,
+          },
           headers,
         )
       ).body;
@@ -60,11 +70,11 @@ for (const engine of engines) {
     async function kinds(): Promise<Record<string, { token: string; good: string[] }>> {
       const me = await logIn(server.url, person.agent, { audience: `${server.url}me/`, scope: ME_SCOPES });
       const plain = await logIn(server.url, person.agent, { scope: "openid offline_access" });
-      const shop = await refresh(server.url, plain.refresh_token ?? "", { audience: SHOP });
+      const twin = await refresh(server.url, plain.refresh_token ?? "", { audience: TWIN });
       return {
         "an opaque token": { token: plain.access_token, good: ["userinfo"] },
         "a token for the account API": { token: me.access_token, good: [ACCOUNTS] },
-        "a token for the shop": { token: shop.body["access_token"] ?? "", good: [] },
+        "a token for another API with our scopes": { token: twin.body["access_token"] ?? "", good: [] },
         "a client's token for the admin API": {
           token: (await machine(`${server.url}admin/`))["access_token"] ?? "",
           good: ["admin/v1/users"],
@@ -73,7 +83,10 @@ for (const engine of engines) {
           token: (await machine(`${server.url}me/`))["access_token"] ?? "",
           good: [],
         },
-        "a client's token for the shop": { token: (await machine(SHOP))["access_token"] ?? "", good: [] },
+        "a client's token for another API with our scopes": {
+          token: (await machine(TWIN))["access_token"] ?? "",
+          good: [],
+        },
         "an ID token": { token: me.id_token ?? "", good: [] },
         "a refresh token": { token: me.refresh_token ?? "", good: [] },
         "a code": { token: await codeFor(server.url, person.agent), good: [] },
@@ -90,8 +103,7 @@ for (const engine of engines) {
         for (const path of ["userinfo", ACCOUNTS, "admin/v1/users"]) {
           assert.notEqual(token, "", name);
           const status = await get(path, `Bearer ${token}`);
-          if (good.includes(path)) assert.equal(status, 200, `${name} at ${path}`);
-          else assert.ok(status === 401 || status === 403, `${name} at ${path}: ${status}`);
+          assert.equal(status, good.includes(path) ? 200 : 401, `${name} at ${path}`);
         }
     });
 
@@ -245,11 +257,20 @@ for (const engine of engines) {
         (await someone.agent.fetch(`${server.url}approvals`)).status,
       ];
       assert.deepEqual(await statuses(), [200, 200, 200, 200]);
+      const own = (await machine(`${server.url}admin/`))["access_token"];
+      assert.equal(await get("admin/v1/users", `Bearer ${own}`), 200);
       await admin.clients.setDisabled("assistant", true);
       assert.deepEqual(await statuses(), [401, 401, 401, 200]);
+      assert.equal(await get("admin/v1/users", `Bearer ${own}`), 401);
       await admin.clients.setDisabled("assistant", false);
+      const rule = await logIn(server.url, someone.agent, {
+        audience: `${server.url}admin/`,
+        scope: "openid admin",
+      });
+      assert.equal(await get("admin/v1/users", `Bearer ${rule.access_token}`), 403, "no administrator");
       await admin.users.setDisabled(someone.userId, true);
       assert.deepEqual(await statuses(), [401, 401, 400, 303]);
+      assert.equal(await get("admin/v1/users", `Bearer ${rule.access_token}`), 401, "nobody");
     });
 
     it("that live with the browser session end when the person logs out", async () => {

@@ -4,7 +4,17 @@ import { answerNewest } from "../support/approvals.ts";
 import { engines } from "../support/engines.ts";
 import { logIn, type Person, signUp } from "../support/person.ts";
 import { SHOP, startTestServer, type TestServer } from "../support/server.ts";
-import { askApproval, CREDENTIALS, codeFor, decode, poll, redeemCode, refresh } from "./attack.ts";
+import {
+  askApproval,
+  CREDENTIALS,
+  codeFor,
+  createProver,
+  decode,
+  poll,
+  post,
+  redeemCode,
+  refresh,
+} from "./attack.ts";
 
 const PURCHASE = JSON.stringify([{ type: "purchase", amount: "10" }]);
 
@@ -140,6 +150,17 @@ for (const engine of engines) {
       const answers = await Promise.all(Array.from({ length: 32 }, () => answerTo(id)));
       assert.equal(answers.filter((answer) => typeof answer === "object").length, 1);
       assert.equal(await answerTo(id), "invalid_grant");
+    });
+
+    it("are not spent by a poll whose proof does not hold", async () => {
+      await newcomer();
+      const id = await ask();
+      await answerNewest(server.url, person, "approve");
+      const token = `${server.url}oauth/token`;
+      const params = { grant_type: "urn:openid:params:grant-type:ciba", auth_req_id: id, ...CREDENTIALS };
+      const wrong = createProver().proof("GET", token);
+      assert.equal((await post(token, params, { dpop: wrong })).body["error"], "invalid_dpop_proof");
+      assert.ok(Object(await answerTo(id)).access_token);
     });
 
     it("bring exactly the scopes that were shown, and show none that we do not know", async () => {

@@ -132,32 +132,35 @@ describe("a new first root key", () => {
         },
         { env: { ROOT_KEY: keys } },
       );
-      const ask = (id: string, secret: string, audience = SHOP) =>
-        post(`${server.url}oauth/token`, {
-          grant_type: "client_credentials",
-          client_id: id,
-          client_secret: secret,
-          audience,
-          scope: "admin",
+      try {
+        const ask = (id: string, secret: string, audience = SHOP) =>
+          post(`${server.url}oauth/token`, {
+            grant_type: "client_credentials",
+            client_id: id,
+            client_secret: secret,
+            audience,
+            scope: "admin",
+          });
+        const admin = (await ask("assistant", TEST_SECRET, `${server.url}admin/`)).body["access_token"];
+        const created = await fetch(`${server.url}admin/v1/clients`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${admin}`, "content-type": "application/json" },
+          body: JSON.stringify({
+            name: "Made",
+            confidential: true,
+            grant_types: ["client_credentials"],
+            apis: { [SHOP]: { scopes: [] } },
+          }),
         });
-      const admin = (await ask("assistant", TEST_SECRET, `${server.url}admin/`)).body["access_token"];
-      const created = await fetch(`${server.url}admin/v1/clients`, {
-        method: "POST",
-        headers: { authorization: `Bearer ${admin}`, "content-type": "application/json" },
-        body: JSON.stringify({
-          name: "Made",
-          confidential: true,
-          grant_types: ["client_credentials"],
-          apis: { [SHOP]: { scopes: [] } },
-        }),
-      });
-      const client = await created.json();
-      assert.equal(created.status, 201, JSON.stringify(client));
-      made.push({ id: client.client_id ?? client.id, secret: client.client_secret });
-      for (const { id, secret } of made) assert.equal((await ask(id, secret)).status, 200, id);
-      for (const wrong of ["", "x".repeat(43), TEST_SECRET, `${made[0]?.secret}x`])
-        assert.equal((await ask(made[0]?.id ?? "", wrong)).status, 401);
-      await server.close();
+        const client = await created.json();
+        assert.equal(created.status, 201, JSON.stringify(client));
+        made.push({ id: client.client_id ?? client.id, secret: client.client_secret });
+        for (const { id, secret } of made) assert.equal((await ask(id, secret)).status, 200, id);
+        for (const wrong of ["", "x".repeat(43), TEST_SECRET, `${made[0]?.secret}x`])
+          assert.equal((await ask(made[0]?.id ?? "", wrong)).status, 401);
+      } finally {
+        await server.close();
+      }
     }
   });
 });

@@ -89,6 +89,8 @@ for (const engine of engines) {
       const party = await relyingParty(server.url);
       const { page, verifier } = await authorize(party, agent);
       const tokens = await redeem(party, page.address, verifier);
+      // A request that waits for a log-in remembers the session it came with.
+      await authorize(party, agent, { prompt: "login" });
       const pending = await fetch(`${server.url}bc-authorize`, {
         method: "POST",
         body: new URLSearchParams({

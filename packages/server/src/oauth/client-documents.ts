@@ -26,6 +26,8 @@ const DEFAULT_CACHE_MS = 300_000;
 /** A document that could not be had is not asked for again at once, whoever names it. */
 const FAILURE_CACHE_MS = 30_000;
 const MAX_CACHED = 1_000;
+/** Anybody can name an address; more than this at once would make a tool of us against others. */
+const MAX_LOADING = 16;
 
 /**
  * Client ID metadata documents: a client id that is an https address names a document which says where the
@@ -36,6 +38,7 @@ const MAX_CACHED = 1_000;
 export function createClientDocuments(deps: { egress: Egress; clock: Clock; log: Log }): ClientDocuments {
   const { egress, clock, log } = deps;
   const cache = new Map<string, { client: StoredClient | undefined; until: number }>();
+  const loading = new Map<string, Promise<StoredClient | undefined>>();
 
   async function load(id: string): Promise<{ client: StoredClient | undefined; cacheMs: number }> {
     try {
@@ -51,16 +54,24 @@ export function createClientDocuments(deps: { egress: Egress; clock: Clock; log:
     }
   }
 
+  async function loadAndKeep(id: string): Promise<StoredClient | undefined> {
+    const { client, cacheMs } = await load(id);
+    if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value ?? "");
+    cache.set(id, { client, until: clock.now() + cacheMs });
+    return client;
+  }
+
   return {
     async find(id) {
       if (!isDocumentAddress(id)) return undefined;
-      const now = clock.now();
       const known = cache.get(id);
-      if (known && known.until > now) return known.client;
-      const { client, cacheMs } = await load(id);
-      if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value ?? "");
-      cache.set(id, { client, until: now + cacheMs });
-      return client;
+      if (known && known.until > clock.now()) return known.client;
+      const running = loading.get(id);
+      if (running) return running;
+      if (loading.size >= MAX_LOADING) return undefined;
+      const load = loadAndKeep(id).finally(() => loading.delete(id));
+      loading.set(id, load);
+      return load;
     },
   };
 }

@@ -3,7 +3,7 @@ import { errors } from "oidc-provider";
 import type { Approval, Approvals } from "../../approvals/index.ts";
 import { tokenHash } from "../../crypto/hash.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { type GrantContext, stockCibaGrant } from "../internals.ts";
+import { type GrantContext, grantTools, stockCibaGrant } from "../internals.ts";
 import type { Resources } from "../resources.ts";
 
 export const grantType = "urn:openid:params:grant-type:ciba";
@@ -38,6 +38,8 @@ export function cibaGrant(deps: {
     const id = ctx.oidc.params["auth_req_id"];
     if (typeof id !== "string" || id === "")
       throw new errors.InvalidRequest("missing required parameter auth_req_id");
+    // An approval is spent by redeeming it: a proof that does not hold must not cost the person's answer.
+    await grantTools.validateDpop(provider, ctx);
     const key = { authReqIdHash: tokenHash(id), clientId: ctx.oidc.client.clientId };
     const answer = await approvals.poll(key);
     if (answer.state === "pending") throw new errors.AuthorizationPending();
