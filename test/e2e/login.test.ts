@@ -198,6 +198,14 @@ describe("the pages of log-in", () => {
     assert.match(await chosen.text(), /<html lang="en">/);
   });
 
+  it("say to a person that there is nothing at an address, and to a program as a problem document", async () => {
+    const page = await fetch(`${server.url}nothing-here`, { headers: { accept: "text/html" } });
+    assert.equal(page.status, 404);
+    assert.match(await page.text(), /<h1>/);
+    const problem = await fetch(`${server.url}nothing-here`, { headers: { accept: "application/json" } });
+    assert.equal((await problem.json()).code, "request.not_found");
+  });
+
   it("allow no script, no frame, nothing from elsewhere, and are not cached", async () => {
     for (const path of ["login", "signup"]) {
       const response = await fetch(`${server.url}${path}`);

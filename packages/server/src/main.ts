@@ -2,6 +2,7 @@ import "./oauth/runtime-warning.ts";
 import { join } from "node:path";
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
+import { html } from "hono/html";
 import { type Admin, createAdmin } from "./admin/index.ts";
 import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
 import { type Audit, createAudit } from "./audit/index.ts";
@@ -23,6 +24,8 @@ import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
+import { pickLanguage } from "./pages/languages/index.ts";
+import { renderPage } from "./pages/layout.ts";
 import { openStorage, type Storage } from "./storage/index.ts";
 import { migrate } from "./storage/migrate.ts";
 import { createOutbox, type Outbox } from "./storage/outbox.ts";
@@ -236,7 +239,11 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
     if (!hasHungUp(c.env.incoming)) log.error("unhandled", { error: error.stack ?? error.message });
     return problemResponse(c, httpError("server.error"));
   });
-  app.notFound((c) => problemResponse(c, httpError("request.not_found")));
+  app.notFound((c) =>
+    c.req.header("accept")?.includes("text/html")
+      ? notFoundPage(c.req.raw)
+      : problemResponse(c, httpError("request.not_found")),
+  );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/", slices.approvals.routes);
   app.route("/", slices.vault.routes);
@@ -272,4 +279,12 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
       run: () => Promise.all([oauth.sweep(), login.sessions.sweep(), login.accounts.sweep()]),
     },
   ];
+}
+
+/** What a person sees who opens an address that does not exist. */
+function notFoundPage(request: Request): Promise<Response> {
+  const language = pickLanguage(request);
+  const { title, notFound } = language.texts.error;
+  const body = html`<h1>${title}</h1><p>${notFound}</p>`;
+  return renderPage({ language, title, body, status: 404 });
 }
