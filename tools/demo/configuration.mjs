@@ -74,7 +74,7 @@ function serverConfiguration({ ports, issuer, assistantUrl, calendarUrl }) {
         },
         firstParty: true,
         agent: {
-          owner: "You, on this machine",
+          owner: "you, on this machine",
           purpose: "Helps with orders, the calendar and company documents.",
           connections: { calendar: { scopes: ["calendar.read"] } },
         },
