@@ -106,6 +106,7 @@ describe("the server's pages in Chromium", () => {
     }
     const page = await open({ phone: true }, "signup");
     await screenshot(page, "signup-phone");
+    assert.equal(await page.locator(":focus").getAttribute("name"), "name", "the first field takes the text");
     await page.context().close();
   });
 

@@ -21,7 +21,7 @@ ${form.client ? html`<p class="soft">${t.toContinue(form.client.name)}</p>` : ""
 ${alert(form.problem)}
 <form method="post" action="/login">
 ${hidden(form)}
-${emailField(texts, form.email)}
+${emailField(texts, form.email, form.email === "")}
 <label for="password">${t.password}
 <input id="password" name="password" type="password" autocomplete="current-password" required maxlength="${MAX_PASSWORD_LENGTH}" ${form.email ? "autofocus" : ""}></label>
 <div class="actions"><button>${t.submit}</button></div>
@@ -41,8 +41,8 @@ ${alert(form.problem)}
 <form method="post" action="/signup">
 ${hidden(form)}
 <label for="name">${t.name}
-<input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required></label>
-${emailField(texts, form.email)}
+<input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required ${form.name ? "" : "autofocus"}></label>
+${emailField(texts, form.email, form.name !== "" && form.email === "")}
 <label for="password">${texts.login.password} <span class="hint">${t.passwordHint}</span>
 <input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}"></label>
 <div class="actions"><button>${t.submit}</button></div>
@@ -103,9 +103,9 @@ function hidden(form: LoginForm): Html {
 <input type="hidden" name="client_id" value="${form.client?.id ?? ""}">`;
 }
 
-function emailField(texts: Texts, value: string): Html {
+function emailField(texts: Texts, value: string, focused: boolean): Html {
   return html`<label for="email">${texts.login.email}
-<input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${value}" ${value ? "" : "autofocus"}></label>`;
+<input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${value}" ${focused ? "autofocus" : ""}></label>`;
 }
 
 function alert(problem: string | undefined): Html {
