@@ -159,7 +159,7 @@ ${agent ? html`<dt>${t.owner}</dt><dd>${visible(agent.owner)}</dd><dt>${t.purpos
 ${client?.source === "runtime" ? html`<dt></dt><dd>${t.unverified}</dd>` : ""}
 <dt>${t.api}</dt><dd>${apiName(language, approval, api)}</dd>
 <dt>${t.may}</dt><dd>${approval.scopes.map((scope) => html`<div>${scopeText(language, scope, api)}</div>`)}</dd>
-<dt>${t.valid}</dt><dd><time datetime="${new Date(approval.expiresAt).toISOString()}">${validity}</time></dd>
+${approval.answeredAt === undefined ? html`<dt>${t.valid}</dt><dd><time datetime="${new Date(approval.expiresAt).toISOString()}">${validity}</time></dd>` : ""}
 <dt>${t.reference}</dt><dd><code>${approval.digest.slice(0, REFERENCE_DIGITS)}</code></dd>
 </dl>`;
 }

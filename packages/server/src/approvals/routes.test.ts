@@ -184,6 +184,7 @@ for (const engine of testEngines())
         const page = await (await get(bench, pathOf(opened), bench.anne)).text();
         assert.ok(page.includes(sentence));
         assert.doesNotMatch(page, /<form|<button/);
+        assert.doesNotMatch(page, /for another/, "an answered request waits no longer");
       });
 
     it("refuse a form without the session's csrf, with another session's, or from another site", async () => {

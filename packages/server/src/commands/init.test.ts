@@ -115,6 +115,7 @@ describe("behalf init", () => {
     const { code, err } = await at.behalf("init");
     assert.equal(code, 1);
     for (const name of WRITTEN) assert.ok(err.includes(name), name);
+    assert.match(err, / exist already\. Nothing was written/);
     assert.equal(readFileSync(at.path("root.key"), "utf8"), before);
   });
 
