@@ -11,6 +11,7 @@ function ordersTool(amount: string) {
   const order = {
     id: "ord_1",
     item: "kettle",
+    name: "Electric kettle",
     quantity: 1,
     amount,
     currency: "EUR",

@@ -68,15 +68,15 @@ function orders(output: OrdersOutput): string {
   }
   if (output.orders.length === 0) return "You have no orders at the shop yet.";
   const lines = output.orders.map(
-    ({ item, quantity, amount, currency, status, placed_at }) =>
-      `- **${quantity} × ${item}**, ${amount} ${currency}, ${status}, ${dayOf(placed_at)}`,
+    ({ name, quantity, amount, currency, status, placed_at }) =>
+      `- **${quantity} × ${name}**, ${amount} ${currency}, ${status}, ${dayOf(placed_at)}`,
   );
   const count = output.orders.length === 1 ? "one order" : `${output.orders.length} orders`;
   return `You have ${count} at the shop:\n\n${lines.join("\n")}`;
 }
 
 function events({ events, account, days }: EventsOutput): string {
-  const span = days === 1 ? "today" : `in the next ${days} days`;
+  const span = days === 1 ? "today" : `in the ${days} days from today on`;
   if (events.length === 0) return `There is nothing in ${account} ${span}.`;
   const lines = events.map(
     ({ title, start, location }) =>

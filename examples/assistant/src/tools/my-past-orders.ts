@@ -3,8 +3,11 @@ import { tool } from "ai";
 import { z } from "zod";
 import { isRefusal, type Order, type Shop } from "./shop.ts";
 
+/** An order with the catalogue's name of its item; the id when the shop no longer sells it. */
+export type NamedOrder = Order & { name: string };
+
 export type OrdersOutput =
-  | { status: "ok"; orders: Order[] }
+  | { status: "ok"; orders: NamedOrder[] }
   | { status: "refused"; orderId: string | null; httpStatus: number; message: string }
   | { status: "login_required"; message: string };
 
@@ -22,8 +25,8 @@ export function myPastOrders(shop: Shop, getAccessToken: () => Promise<string>) 
       try {
         const token = await getAccessToken();
         const answer = orderId === undefined ? await shop.orders(token) : await shop.order(token, orderId);
-        if (Array.isArray(answer)) return { status: "ok", orders: answer };
-        if (!isRefusal(answer)) return { status: "ok", orders: [answer] };
+        if (Array.isArray(answer)) return { status: "ok", orders: await named(shop, answer) };
+        if (!isRefusal(answer)) return { status: "ok", orders: await named(shop, [answer]) };
         const { status: httpStatus, message } = answer;
         return { status: "refused", orderId: orderId ?? null, httpStatus, message };
       } catch (error) {
@@ -32,4 +35,9 @@ export function myPastOrders(shop: Shop, getAccessToken: () => Promise<string>) 
       }
     },
   });
+}
+
+async function named(shop: Shop, orders: Order[]): Promise<NamedOrder[]> {
+  const names = new Map((await shop.catalogue()).map(({ id, name }) => [id, name]));
+  return orders.map((order) => ({ ...order, name: names.get(order.item) ?? order.item }));
 }
