@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { engines } from "../support/engines.ts";
-import { type Person, signUp } from "../support/person.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { logIn, type Person, signUp } from "../support/person.ts";
+import { APP_URL, startTestServer, type TestServer } from "../support/server.ts";
 import { CREDENTIALS, honest, openAuthorize, post, VERIFIER } from "./attack.ts";
 
 const HTTPS = "https://app.example/callback";
@@ -222,9 +222,20 @@ for (const engine of engines) {
         "http://localhost:3999.evil.example",
         "javascript:alert(1)",
       ]) {
-        const query = new URLSearchParams({ client_id: "assistant", post_logout_redirect_uri: uri });
-        const page = await person.agent.open(`${server.url}oidc/logout?${query}`);
-        assert.equal(page.status, 400, uri);
+        const id_token_hint = (await logIn(server.url, person.agent)).id_token ?? "";
+        const client = { client_id: "assistant" };
+        const registered: [string, string] = ["returnTo", APP_URL];
+        for (const address of [
+          `oidc/logout?${new URLSearchParams({ ...client, post_logout_redirect_uri: uri })}`,
+          `oidc/logout?${new URLSearchParams({ id_token_hint, post_logout_redirect_uri: uri })}`,
+          `v2/logout?${new URLSearchParams({ ...client, returnTo: uri })}`,
+          `v2/logout?${new URLSearchParams([...Object.entries(client), registered, ["returnTo", uri]])}`,
+        ]) {
+          const page = await person.agent.open(`${server.url}${address}`, {
+            stopAt: (it) => !it.startsWith(server.url),
+          });
+          assert.equal(page.status, 400, address);
+        }
       }
     });
   });

@@ -90,8 +90,8 @@ function mapOldLogout(target: string): string {
     returnTo: "post_logout_redirect_uri",
     state: "state",
   })) {
-    const value = searchParams.get(from);
-    if (value !== null) params.set(to, value);
+    // One that comes twice stays so, for the core to refuse.
+    for (const value of searchParams.getAll(from)) params.append(to, value);
   }
   return `/oidc/logout?${params}`;
 }
