@@ -63,6 +63,25 @@ describe("the offline model", () => {
     assert.match(text, /That did not work\. The archive is closed\./);
   });
 
+  it("quotes the sentence that has the number asked for", async () => {
+    const passage = {
+      document: "Salary table",
+      heading: "Levels",
+      score: 1,
+      text: "Salary bands a year, full time. Level 1: 38,000 EUR. Level 4: 68,000 to 82,000 EUR. Level 5: more.",
+    };
+    const tools = {
+      askMyDocuments: tool({
+        inputSchema: z.object({ question: z.string() }),
+        execute: async () => ({ passages: [passage], readable: 3 }),
+      }),
+    };
+    const prompt = "What is the salary band of level 4?";
+    const { text } = await generateText({ model, prompt, tools, stopWhen: isStepCount(3) });
+    assert.match(text, /Level 4: 68,000 to 82,000 EUR\./);
+    assert.doesNotMatch(text, /Level 1/);
+  });
+
   it("calls no tool that it was not given", async () => {
     const { text, steps } = await generateText({ model, prompt: "Buy a kettle", tools: ordersTool("1.00") });
     assert.equal(steps.length, 1);

@@ -107,7 +107,9 @@ function documents({ passages, readable }: DocumentsOutput, question: string): s
 function quote(text: string, question: string): string {
   const sentences = text.match(/[^.!?]+(?:[.!?](?=\d)[^.!?]*)*[.!?]+/g)?.map((it) => it.trim()) ?? [text];
   const asked = new Set(wordsOf(question));
-  const hits = sentences.map((sentence) => wordsOf(sentence).filter((word) => asked.has(word)).length);
+  // A number that was asked for says more than a word: of six levels it names the one.
+  const weight = (word: string) => (asked.has(word) ? (/^\d+$/.test(word) ? 2 : 1) : 0);
+  const hits = sentences.map((sentence) => wordsOf(sentence).reduce((sum, word) => sum + weight(word), 0));
   const best = hits.indexOf(Math.max(...hits));
   return sentences.slice(best, best + 2).join(" ");
 }
