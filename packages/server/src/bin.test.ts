@@ -26,8 +26,11 @@ describe("behalf as a process", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  function start(args: readonly string[]) {
-    const child = spawn(process.execPath, ["-C", "@behalf/source", BIN, ...args], { cwd: folder });
+  function start(args: readonly string[], env: Record<string, string> = {}) {
+    const child = spawn(process.execPath, ["-C", "@behalf/source", BIN, ...args], {
+      cwd: folder,
+      env: { ...process.env, ...env },
+    });
     running.push(child);
     let [out, err] = ["", ""];
     child.stdout.on("data", (chunk) => {
@@ -39,8 +42,8 @@ describe("behalf as a process", () => {
     return { child, output: () => ({ out, err }) };
   }
 
-  async function behalf(args: readonly string[], input = "") {
-    const { child, output } = start(args);
+  async function behalf(args: readonly string[], input = "", env: Record<string, string> = {}) {
+    const { child, output } = start(args, env);
     child.stdin?.end(input);
     const [code] = await once(child, "close");
     return { code, ...output() };
@@ -99,9 +102,21 @@ describe("behalf as a process", () => {
     await once(child, "close");
   });
 
+  it("refuses a second server on one SQLite file, and serves again once the first has ended", async () => {
+    const { child } = await serve();
+    const { code, err } = await behalf(["serve"], "", { BEHALF_PORT: String(await freePort()) });
+    assert.equal(code, 1);
+    assert.match(err, /another server runs on this SQLite file; stop it, or use PostgreSQL/);
+    child.kill("SIGKILL");
+    await once(child, "close");
+    const next = await serve();
+    next.child.kill("SIGTERM");
+    await once(next.child, "close");
+  });
+
   it("says what to do when the port is taken", async () => {
     const { child } = await serve();
-    const { code, err } = await behalf(["serve"]);
+    const { code, err } = await behalf(["serve"], "", { BEHALF_STORAGE: "sqlite:other.db" });
     assert.equal(code, 1);
     assert.match(err, /EADDRINUSE.*set listen\.port or BEHALF_PORT/);
     child.kill("SIGTERM");
