@@ -60,7 +60,7 @@ describe("the packages as they are published", () => {
   });
 
   it("can each be imported under every name they offer", () => {
-    const names = ["", "/vercel", "/vercel/client", "/session", "/verify", "/stores/sqlite"].map(
+    const names = ["", "/vercel", "/vercel/client", "/app", "/verify", "/stores/sqlite"].map(
       (path) => `@behalf/sdk${path}`,
     );
     for (const name of [...names, "@behalf/fga", "@behalf/server"]) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { createMemoryStore } from "@behalf/sdk";
-import { createSession } from "@behalf/sdk/session";
+import { createAppAuth } from "@behalf/sdk/app";
 import { createBehalf } from "@behalf/sdk/vercel";
 import { createApp } from "./app.ts";
 import { createConversations } from "./chat.ts";
@@ -38,7 +38,7 @@ function setUp(t: TestContext) {
     appUrl: APP,
     issuer: ISSUER,
     calendarConnection: "calendar",
-    session: createSession({ behalf, appBaseUrl: APP, secret }),
+    session: createAppAuth({ behalf, appBaseUrl: APP, secret }),
     store,
     conversations: createConversations({ behalf, store, model: model.model, logError: () => undefined }),
     shop: createShop({ url: "http://127.0.0.1:9" }),

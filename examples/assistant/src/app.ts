@@ -1,4 +1,4 @@
-import type { SessionApi } from "@behalf/sdk/session";
+import type { AppAuth } from "@behalf/sdk/app";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
@@ -18,7 +18,7 @@ export interface AppDeps {
   appUrl: string;
   issuer: string;
   calendarConnection: string;
-  session: SessionApi;
+  session: AppAuth;
   store: ChatStore;
   conversations: Conversations;
   shop: Shop;

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Session } from "@behalf/sdk/session";
+import type { Session } from "@behalf/sdk/app";
 
 /** Somebody who is logged in, as far as this app needs to know. */
 export interface Person {

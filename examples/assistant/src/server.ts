@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createSession } from "@behalf/sdk/session";
+import { createAppAuth } from "@behalf/sdk/app";
 import { createSqliteStore } from "@behalf/sdk/stores/sqlite";
 import { createBehalf } from "@behalf/sdk/vercel";
 import { getRequestListener } from "@hono/node-server";
@@ -48,7 +48,7 @@ export async function startAssistant(settings: Settings): Promise<RunningAssista
     store: behalfStore,
     fga: { ...access, ...(await prepareFga(db, access)) },
   });
-  const session = createSession({ behalf, appBaseUrl: settings.appUrl, secret: settings.sessionSecret });
+  const session = createAppAuth({ behalf, appBaseUrl: settings.appUrl, secret: settings.sessionSecret });
   const embedder = createOfflineEmbedder();
   const documents = createDocumentStore(db, embedder);
   const { documents: count } = await prepareDocuments(CORPUS, documents, behalf.fga);

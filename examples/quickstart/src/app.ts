@@ -1,10 +1,10 @@
 import type { Behalf } from "@behalf/sdk";
 // #region session
-import { createSession } from "@behalf/sdk/session";
+import { createAppAuth } from "@behalf/sdk/app";
 
 /** Login, logout and connecting accounts, under `/auth/*` of the app. */
 export function createLogins(behalf: Behalf, { appUrl, secret }: { appUrl: string; secret: string }) {
-  return createSession({ behalf, appBaseUrl: appUrl, secret });
+  return createAppAuth({ behalf, appBaseUrl: appUrl, secret });
 }
 // #endregion
 

@@ -1,4 +1,4 @@
-import type { SessionApi } from "@behalf/sdk/session";
+import type { AppAuth } from "@behalf/sdk/app";
 import type { VercelBehalf } from "@behalf/sdk/vercel";
 import type { InferUITools, UIMessage } from "ai";
 import type { DocumentSearch } from "../documents/search.ts";
@@ -13,7 +13,7 @@ import { whoAmI } from "./who-am-i.ts";
 /** What the tools stand on; made once for the process. */
 export interface ToolDeps {
   behalf: VercelBehalf;
-  session: SessionApi;
+  session: AppAuth;
   shop: Shop;
   search: DocumentSearch;
   accountChoice: (userId: string, connection: string) => string | undefined;

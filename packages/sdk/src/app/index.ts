@@ -2,14 +2,14 @@ import { BehalfError } from "../errors.ts";
 import type { JsonObject } from "../http.ts";
 import { rfc3339 } from "../time.ts";
 import { beginConnect, completeConnect } from "./connect.ts";
-import { createEnvironment, type SessionEnvironment, type SessionOptions } from "./environment.ts";
+import { type AppAuthOptions, type AppEnvironment, createEnvironment } from "./environment.ts";
 import { beginLogin, completeLogin, createIdTokenKeys, type IdTokenKeys } from "./login.ts";
 import { logout } from "./logout.ts";
 import { accessTokenOf, openSession, type TokenWish } from "./records.ts";
 import { failure } from "./responses.ts";
 import { findTransaction } from "./transactions.ts";
 
-export type { SessionBehalf, SessionOptions } from "./environment.ts";
+export type { AppAuthOptions, AppBehalf } from "./environment.ts";
 export type { TokenWish } from "./records.ts";
 
 /** Who is logged in. */
@@ -23,7 +23,7 @@ export interface Session {
 }
 
 /** An app's login session. */
-export interface SessionApi {
+export interface AppAuth {
   /**
    * Answers `/auth/login`, `/auth/callback`, `/auth/logout` and `/auth/connect`; 404 to everything else.
    * Mount it at the root of the app, under `/auth/*`.
@@ -45,7 +45,7 @@ export interface SessionApi {
  * SDK's store; the browser holds an encrypted session id.
  * @throws BehalfError `config.invalid`, naming everything that is missing or wrong
  */
-export function createSession(options: SessionOptions): SessionApi {
+export function createAppAuth(options: AppAuthOptions): AppAuth {
   const env = createEnvironment(options);
   const keys = createIdTokenKeys(env);
   return {
@@ -72,7 +72,7 @@ export function createSession(options: SessionOptions): SessionApi {
   };
 }
 
-async function route(env: SessionEnvironment, keys: IdTokenKeys, request: Request): Promise<Response> {
+async function route(env: AppEnvironment, keys: IdTokenKeys, request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/auth/logout" && (request.method === "GET" || request.method === "POST")) {
     return logout(env, request);
@@ -85,7 +85,7 @@ async function route(env: SessionEnvironment, keys: IdTokenKeys, request: Reques
 }
 
 /** One address for both ways back, so that one redirect URI has to be registered. */
-async function callback(env: SessionEnvironment, keys: IdTokenKeys, request: Request): Promise<Response> {
+async function callback(env: AppEnvironment, keys: IdTokenKeys, request: Request): Promise<Response> {
   const query = new URL(request.url).searchParams;
   const found = await findTransaction(env, request, query.get("state"));
   if (!found) {

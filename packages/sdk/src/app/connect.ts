@@ -1,5 +1,5 @@
 import { BehalfError } from "../errors.ts";
-import type { SessionEnvironment } from "./environment.ts";
+import type { AppEnvironment } from "./environment.ts";
 import { accessTokenOf, openSession } from "./records.ts";
 import { failure, redirect } from "./responses.ts";
 import { safeReturnTo } from "./return-to.ts";
@@ -14,7 +14,7 @@ const SCOPE = "openid profile email offline_access create:me:connected_accounts"
  * logged in. The journey belongs to this session: another browser or user cannot end it.
  * @see auth0-wire section 3
  */
-export async function beginConnect(env: SessionEnvironment, request: Request): Promise<Response> {
+export async function beginConnect(env: AppEnvironment, request: Request): Promise<Response> {
   const { searchParams: query, pathname, search } = new URL(request.url);
   const connection = query.get("connection");
   if (!connection) return failure(400, "The link names no connection.", "session.connection_missing");
@@ -59,7 +59,7 @@ function passedOn(query: URLSearchParams): Record<string, string> {
  * `connect_error`; the interrupted tool call is still there and can be tried again.
  */
 export async function completeConnect(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   request: Request,
   transaction: Transaction & { kind: "connect" },
   clearTransaction: string,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { behalfOf, TOKEN } from "../testing.ts";
-import { createSession } from "./index.ts";
+import { createAppAuth } from "./index.ts";
 import { locationOf, setUpLogin } from "./testing.ts";
 
 test("a login sends the browser to the server with PKCE, state and nonce", async (t) => {
@@ -276,7 +276,7 @@ test("everything that is wrong with a session's configuration is named at once",
     ["https://app.example", ["s".repeat(40), "short"], /secret must have/],
   ];
   for (const [appBaseUrl, secret, message] of cases) {
-    assert.throws(() => createSession({ behalf, appBaseUrl, secret }), { code: "config.invalid", message });
+    assert.throws(() => createAppAuth({ behalf, appBaseUrl, secret }), { code: "config.invalid", message });
   }
 });
 

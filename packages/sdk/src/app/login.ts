@@ -2,7 +2,7 @@ import { createRemoteJWKSet, customFetch, type JWTPayload, type JWTVerifyGetKey,
 import { BehalfError } from "../errors.ts";
 import { badAnswer, type JsonAnswer, type JsonObject, text } from "../http.ts";
 import { oauthError } from "../wire-errors.ts";
-import type { SessionEnvironment } from "./environment.ts";
+import type { AppEnvironment } from "./environment.ts";
 import { believeToken, createSessionRecord, openSession, type SessionRecord, wishKey } from "./records.ts";
 import { redirect } from "./responses.ts";
 import { safeReturnTo } from "./return-to.ts";
@@ -38,7 +38,7 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 /** Finds the server's signing keys; made once for each session environment. */
 export type IdTokenKeys = () => Promise<JWTVerifyGetKey>;
 
-export function createIdTokenKeys({ behalf }: SessionEnvironment): IdTokenKeys {
+export function createIdTokenKeys({ behalf }: AppEnvironment): IdTokenKeys {
   const { oauth, config } = behalf.runtime;
   let known: { uri: string; keys: JWTVerifyGetKey } | undefined;
   return async () => {
@@ -52,7 +52,7 @@ export function createIdTokenKeys({ behalf }: SessionEnvironment): IdTokenKeys {
 }
 
 /** `GET /auth/login`: sends the browser to the server (OpenID Connect Core section 3.1.2.1, RFC 7636). */
-export async function beginLogin(env: SessionEnvironment, request: Request): Promise<Response> {
+export async function beginLogin(env: AppEnvironment, request: Request): Promise<Response> {
   const { oauth, config } = env.behalf.runtime;
   const query = new URL(request.url).searchParams;
   const [state, nonce, codeVerifier] = [randomToken(), randomToken(), randomToken()];
@@ -89,7 +89,7 @@ export async function beginLogin(env: SessionEnvironment, request: Request): Pro
  * A session that the browser had before ends here.
  */
 export async function completeLogin(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   keys: IdTokenKeys,
   request: Request,
   transaction: Transaction & { kind: "login" },
@@ -121,7 +121,7 @@ function loginRefused(query: URLSearchParams): BehalfError {
 }
 
 async function believeLogin(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   keys: IdTokenKeys,
   answer: JsonAnswer,
   nonce: string,
@@ -144,7 +144,7 @@ async function believeLogin(
 
 /** @see OpenID Connect Core 1.0 section 3.1.3.7 */
 async function verifyIdToken(
-  { behalf }: SessionEnvironment,
+  { behalf }: AppEnvironment,
   keys: JWTVerifyGetKey,
   idToken: string,
   nonce: string,

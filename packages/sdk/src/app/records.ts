@@ -2,7 +2,7 @@ import { type Held, type StateSlot, stateSlot } from "../call-state.ts";
 import { BehalfError } from "../errors.ts";
 import { badAnswer, type JsonAnswer, type JsonObject, quantity, text } from "../http.ts";
 import { oauthError } from "../wire-errors.ts";
-import type { SessionEnvironment } from "./environment.ts";
+import type { AppEnvironment } from "./environment.ts";
 import { randomToken } from "./transactions.ts";
 
 /** What the app keeps of a login, sealed in the store. The browser holds only its id. */
@@ -39,10 +39,7 @@ export interface OpenSession {
 }
 
 /** Undefined when the browser has none, it has ended, or somebody logged out elsewhere. */
-export async function openSession(
-  env: SessionEnvironment,
-  request: Request,
-): Promise<OpenSession | undefined> {
+export async function openSession(env: AppEnvironment, request: Request): Promise<OpenSession | undefined> {
   const payload = await env.sessionCookie.open(env.jar.read(request, COOKIE));
   const id = payload?.["sid"];
   if (typeof id !== "string") return undefined;
@@ -58,7 +55,7 @@ function noneIfUnreadable(error: unknown): undefined {
 
 /** Stores a new session under a new id and returns the `Set-Cookie` value for it. */
 export async function createSessionRecord(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   record: Omit<SessionRecord, "expiresAtMs">,
 ): Promise<string> {
   const id = randomToken();
@@ -68,11 +65,11 @@ export async function createSessionRecord(
   return env.jar.set(COOKIE, await env.sessionCookie.seal({ sid: id }, ttlSeconds), ttlSeconds);
 }
 
-export function clearSessionCookie(env: SessionEnvironment): string {
+export function clearSessionCookie(env: AppEnvironment): string {
   return env.jar.clear(COOKIE);
 }
 
-function sessionSlot({ behalf }: SessionEnvironment, id: string): StateSlot<SessionRecord> {
+function sessionSlot({ behalf }: AppEnvironment, id: string): StateSlot<SessionRecord> {
   const { issuer, clientId } = behalf.runtime.config;
   return stateSlot(behalf.runtime, "session", [issuer, clientId, id]);
 }
@@ -90,7 +87,7 @@ export interface TokenWish {
  * @throws BehalfError `session.login_required` when there is no session or the server ended the login
  */
 export async function accessTokenOf(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   session: OpenSession | undefined,
   wish: TokenWish,
 ): Promise<string> {
@@ -105,19 +102,19 @@ export async function accessTokenOf(
   });
 }
 
-export function wishKey(env: SessionEnvironment, { audience, scope }: TokenWish): string {
+export function wishKey(env: AppEnvironment, { audience, scope }: TokenWish): string {
   const scopes = [...new Set((scope ?? env.scope).split(" ").filter(Boolean))].sort();
   return JSON.stringify([audience ?? env.audience ?? "", scopes]);
 }
 
-function validToken(env: SessionEnvironment, record: SessionRecord, key: string): string | undefined {
+function validToken(env: AppEnvironment, record: SessionRecord, key: string): string | undefined {
   const held = record.accessTokens[key];
   return held && held.expiresAtMs - RENEWAL_MARGIN_MS > now(env) ? held.accessToken : undefined;
 }
 
 /** @see RFC 6749 section 6 */
 async function refresh(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   { value: record, replace }: Held<SessionRecord>,
   wish: TokenWish,
   key: string,
@@ -139,7 +136,7 @@ async function refresh(
 }
 
 async function refreshRefused(
-  env: SessionEnvironment,
+  env: AppEnvironment,
   { value: record, replace }: Held<SessionRecord>,
   answer: JsonAnswer,
 ): Promise<BehalfError> {
@@ -149,7 +146,7 @@ async function refreshRefused(
   return loginRequired();
 }
 
-export function believeToken(env: SessionEnvironment, { status, body }: JsonAnswer): HeldToken {
+export function believeToken(env: AppEnvironment, { status, body }: JsonAnswer): HeldToken {
   const accessToken = text(body, "access_token");
   if (!accessToken) throw badAnswer(env.behalf.runtime.config.issuer, status, "no access_token");
   return { accessToken, expiresAtMs: now(env) + (quantity(body, "expires_in") ?? 0) * 1000 };
@@ -159,11 +156,11 @@ function newestTokens(tokens: Record<string, HeldToken>): Record<string, HeldTok
   return Object.fromEntries(Object.entries(tokens).slice(-(MAX_HELD_TOKENS - 1)));
 }
 
-function remainingSeconds(env: SessionEnvironment, record: SessionRecord): number {
+function remainingSeconds(env: AppEnvironment, record: SessionRecord): number {
   return Math.max(1, Math.ceil((record.expiresAtMs - now(env)) / 1000));
 }
 
-function now({ behalf }: SessionEnvironment): number {
+function now({ behalf }: AppEnvironment): number {
   return behalf.runtime.config.clock.now();
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createMemoryStore } from "../store.ts";
 import type { PeerRequest } from "../testing.ts";
 import { behalfOf, TOKEN } from "../testing.ts";
-import { createSession } from "./index.ts";
+import { createAppAuth } from "./index.ts";
 import { setUpLogin } from "./testing.ts";
 
 const isRefresh = ({ form }: PeerRequest) => form.get("grant_type") === "refresh_token";
@@ -137,7 +137,7 @@ test("a session sealed with a key that is gone is a login that has ended", async
   await first.browser.logIn();
   const request = first.browser.request("/");
   const rekeyed = behalfOf(first.peer, { store, clock: first.clock, storeKey: "k".repeat(40) });
-  const session = createSession({
+  const session = createAppAuth({
     behalf: rekeyed,
     appBaseUrl: "https://app.example",
     secret: "s".repeat(40),

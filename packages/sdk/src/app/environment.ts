@@ -4,11 +4,11 @@ import { BehalfError } from "../errors.ts";
 import { type CookieJar, type CookieSealer, createCookieJar, createCookieSealer } from "./cookies.ts";
 
 /** What of the configured SDK a session uses: that of any framework. */
-export type SessionBehalf = Pick<Behalf, "runtime" | "connectedAccounts">;
+export type AppBehalf = Pick<Behalf, "runtime" | "connectedAccounts">;
 
 /** How an app's login session is set up. */
-export interface SessionOptions {
-  behalf: SessionBehalf;
+export interface AppAuthOptions {
+  behalf: AppBehalf;
   /** The app's origin, such as `https://app.example`; https, or http on loopback. */
   appBaseUrl: string;
   /** Encrypts cookies, at least 32 characters; the first of several encrypts, all decrypt. */
@@ -22,8 +22,8 @@ export interface SessionOptions {
 }
 
 /** The same, checked, with what every route needs. */
-export interface SessionEnvironment {
-  behalf: SessionBehalf;
+export interface AppEnvironment {
+  behalf: AppBehalf;
   /** As configured, byte for byte: a registered address to come back to after a logout. */
   appBaseUrl: string;
   appOrigin: string;
@@ -41,7 +41,7 @@ const DEFAULT_SESSION_SECONDS = 7 * 24 * 60 * 60;
 const MIN_SECRET_LENGTH = 32;
 
 /** @throws BehalfError `config.invalid`, naming everything that is missing or wrong */
-export function createEnvironment(options: SessionOptions): SessionEnvironment {
+export function createEnvironment(options: AppAuthOptions): AppEnvironment {
   const secrets = typeof options.secret === "string" ? [options.secret] : (options.secret ?? []);
   const problems = [...baseUrlProblems(options.appBaseUrl), ...secretProblems(secrets)];
   if (problems.length > 0) {

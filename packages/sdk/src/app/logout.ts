@@ -1,4 +1,4 @@
-import type { SessionEnvironment } from "./environment.ts";
+import type { AppEnvironment } from "./environment.ts";
 import { clearSessionCookie, openSession, type SessionRecord } from "./records.ts";
 import { redirect } from "./responses.ts";
 
@@ -7,7 +7,7 @@ import { redirect } from "./responses.ts";
  * browser back to `appBaseUrl`: the one address that has to be registered for that.
  * @see OpenID Connect RP-Initiated Logout 1.0 sections 2 and 3
  */
-export async function logout(env: SessionEnvironment, request: Request): Promise<Response> {
+export async function logout(env: AppEnvironment, request: Request): Promise<Response> {
   const session = await openSession(env, request);
   const cookies = [clearSessionCookie(env)];
   await session?.slot.remove(); // first: whatever the server does, this session is over
@@ -17,7 +17,7 @@ export async function logout(env: SessionEnvironment, request: Request): Promise
 }
 
 /** RFC 7009. A server that cannot be reached must not keep anybody logged in. */
-async function revoke({ behalf }: SessionEnvironment, { refreshToken }: SessionRecord): Promise<void> {
+async function revoke({ behalf }: AppEnvironment, { refreshToken }: SessionRecord): Promise<void> {
   if (!refreshToken) return;
   const { oauth } = behalf.runtime;
   try {
@@ -31,7 +31,7 @@ async function revoke({ behalf }: SessionEnvironment, { refreshToken }: SessionR
 }
 
 async function endSessionUrl(
-  { behalf, appBaseUrl }: SessionEnvironment,
+  { behalf, appBaseUrl }: AppEnvironment,
   { idToken, serverSessionId }: SessionRecord,
 ): Promise<string> {
   const { oauth, config } = behalf.runtime;

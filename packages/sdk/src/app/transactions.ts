@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { SessionEnvironment } from "./environment.ts";
+import type { AppEnvironment } from "./environment.ts";
 
 /** A journey of the browser to the server and back, begun by this browser. */
 export type Transaction =
@@ -14,7 +14,7 @@ const MAX_OPEN = 5;
 
 /** `Set-Cookie` values that begin a transaction and drop abandoned ones when there are too many. */
 export async function beginTransaction(
-  { jar, transactionCookie }: SessionEnvironment,
+  { jar, transactionCookie }: AppEnvironment,
   request: Request,
   state: string,
   transaction: Transaction,
@@ -30,7 +30,7 @@ export async function beginTransaction(
  * cookie's name and, sealed, in its value: neither can be exchanged for another.
  */
 export async function findTransaction(
-  { jar, transactionCookie }: SessionEnvironment,
+  { jar, transactionCookie }: AppEnvironment,
   request: Request,
   state: string | null,
 ): Promise<{ transaction: Transaction; clear: string } | undefined> {

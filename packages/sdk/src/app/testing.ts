@@ -10,7 +10,7 @@ import {
   startPeer,
   TOKEN,
 } from "../testing.ts";
-import { createSession, type SessionApi, type SessionOptions } from "./index.ts";
+import { type AppAuth, type AppAuthOptions, createAppAuth } from "./index.ts";
 
 const APP = "https://app.example";
 
@@ -18,7 +18,7 @@ const APP = "https://app.example";
 export interface LoginScene {
   peer: Peer;
   clock: ReturnType<typeof manualClock>;
-  session: SessionApi;
+  session: AppAuth;
   browser: Browser;
   /** The next answer of the token endpoint to a code: an ID token with these claims changed. */
   answerLogin(claims?: Record<string, unknown>, options?: { alg?: string; body?: object }): void;
@@ -46,7 +46,7 @@ export function locationOf(response: Response): URL {
 
 export async function setUpLogin(
   t: TestContext,
-  options: Partial<SessionOptions> = {},
+  options: Partial<AppAuthOptions> = {},
   behalfOptions: Partial<BehalfOptions> = {},
 ): Promise<LoginScene> {
   const clock = manualClock();
@@ -63,7 +63,7 @@ export async function setUpLogin(
     },
   });
   const behalf = behalfOf(peer, { clock, ...behalfOptions });
-  const session = createSession({ behalf, appBaseUrl: APP, secret: "s".repeat(40), ...options });
+  const session = createAppAuth({ behalf, appBaseUrl: APP, secret: "s".repeat(40), ...options });
   let nonce = "";
 
   const scene: LoginScene = {
@@ -109,7 +109,7 @@ function idTokenClaims(iss: string, nowMs: number, nonce: string) {
   };
 }
 
-function createBrowser(session: SessionApi, onNonce: (nonce: string) => void): Browser {
+function createBrowser(session: AppAuth, onNonce: (nonce: string) => void): Browser {
   const cookies = new Map<string, string>();
   const request = (path: string, method = "GET") => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
