@@ -23,6 +23,7 @@ import { createLogin, type Login } from "./login/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
+import { createKeyAdmin, type KeyAdmin } from "./oauth/key-admin.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
 import { pickLanguage } from "./pages/languages/index.ts";
 import { renderPage } from "./pages/layout.ts";
@@ -45,6 +46,7 @@ export interface Services {
   readonly egress: Egress;
   readonly login: Login;
   readonly clients: ClientRegistry;
+  readonly signingKeys: KeyAdmin;
   readonly admin: Admin;
   close(): Promise<void>;
 }
@@ -68,6 +70,9 @@ export interface StartOptions {
 const TICK_MS = 1_000;
 /** How often rows that ended by themselves are removed. */
 const SWEEP_MS = 60_000;
+
+/** How soon a change of the signing keys is seen by every process. */
+const KEYS_MS = 5_000;
 
 /** Opens storage and keys and brings the schema up to date. */
 export async function openServices(config: Config, options: StartOptions = {}): Promise<Services> {
@@ -121,11 +126,12 @@ async function createServices(
       : undefined,
   });
   const { accounts } = login;
+  const sealer = createSealer({ keyring });
   return {
     config,
     storage,
     keyring,
-    sealer: createSealer({ keyring }),
+    sealer,
     clock,
     ids,
     log,
@@ -134,6 +140,7 @@ async function createServices(
     login,
     egress,
     clients,
+    signingKeys: createKeyAdmin({ storage, sealer, clock, audit }),
     admin: createAdmin({
       storage,
       audit,
@@ -273,6 +280,7 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
   return [
     { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(approvals.outboxHandlers) },
     { name: "vault", everyMs: TICK_MS, run: () => vault.tick() },
+    { name: "signing keys", everyMs: KEYS_MS, run: () => oauth.maintainKeys() },
     {
       name: "sweep",
       everyMs: SWEEP_MS,

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { createAudit } from "../audit/index.ts";
 import { type Config, parseConfig } from "../config.ts";
 import { createKeyring } from "../crypto/keyring.ts";
@@ -76,12 +76,13 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   });
   const pair = await generateKeyPair("ES256");
   const jwk = { ...(await exportJWK(pair.publicKey)), kid: "k", alg: "ES256" };
+  const verifyKey = createLocalJWKSet({ keys: [jwk] });
   const requireToken = createRequireToken({
     issuer: ISSUER,
-    publicJwks: [jwk],
+    verifyKey,
     clients,
     users: accounts,
-    revocations: createRevocations({ storage, clock, issuer: ISSUER, publicJwks: [jwk] }),
+    revocations: createRevocations({ storage, clock, issuer: ISSUER, verifyKey }),
     clock,
   });
   const app = new Hono().route("/", admin.routes({ requireToken }));

@@ -6,6 +6,7 @@ import type { Keyring } from "../crypto/keyring.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Accounts } from "../login/index.ts";
+import type { KeyAdmin } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import type { Output } from "./output.ts";
 
@@ -70,6 +71,7 @@ export interface CommandServices {
   readonly ids: Ids;
   readonly audit: Audit;
   readonly login: { readonly accounts: Accounts };
+  readonly signingKeys: KeyAdmin;
   readonly admin: Admin;
   close(): Promise<void>;
 }

@@ -226,6 +226,26 @@ describe("the behalf command", () => {
       writeFileSync(at.path("root.key"), old);
     });
 
+    it("makes successors of the signing keys, of one algorithm or of all, which do not sign yet", async () => {
+      const states = async () => {
+        const { signing_keys } = await json("keys list");
+        return signing_keys.map(
+          (key: { algorithm: string; state: string }) => `${key.algorithm} ${key.state}`,
+        );
+      };
+      const before = await states();
+      const { kids } = await json("keys rotate --algorithm EdDSA");
+      assert.equal(kids.length, 1);
+      assert.deepEqual((await states()).slice(before.length), ["EdDSA signs"]);
+      const all = await json("keys rotate");
+      const algorithms = new Set((await states()).map((line: string) => line.split(" ")[0]));
+      assert.equal(all.kids.length, algorithms.size);
+      assert.ok((await states()).includes("EdDSA next"));
+      const { code, err } = await at.behalf("keys rotate --algorithm HS256 --json");
+      assert.equal(code, 2);
+      assert.match(err, /--algorithm must be one of RS256, ES256, EdDSA/);
+    });
+
     it("never overwrites a file", async () => {
       writeFileSync(at.path("taken.key"), "mine");
       const { code, err } = await at.behalf("keys create --out taken.key");

@@ -2,19 +2,13 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createKeyFile, readKeyFile } from "../crypto/keyring.ts";
 import type { Storage } from "../storage/index.ts";
-import { CONFIG_OPTION, type Command, CommandError } from "./command.ts";
+import { CONFIG_OPTION, type Command, CommandError, UsageError } from "./command.ts";
 import { table } from "./output.ts";
 import { withServices } from "./services.ts";
 
 /** The part of the signing keys' table that is no secret. */
 interface KeyTables {
-  signing_keys: {
-    kid: string;
-    algorithm: string;
-    data_key: Uint8Array;
-    created_at: number;
-    retired_at: number | null;
-  };
+  signing_keys: { data_key: Uint8Array; retired_at: number | null };
 }
 
 const ROOT_KEY_ID_BYTES = 8;
@@ -24,16 +18,22 @@ const list: Command = {
   summary: "List root keys by id, the sealing one first, and the keys that sign tokens.",
   options: CONFIG_OPTION,
   run: (args, context) =>
-    withServices(args, context, async ({ keyring, storage }) => {
+    withServices(args, context, async ({ keyring, signingKeys }) => {
       const roots = keyring.ids().map((id, i) => ({ id, role: i === 0 ? "seals and opens" : "opens" }));
-      const signing = await readSigningKeys(storage);
+      const signing = await signingKeys.list();
       const rows = [
         ...roots.map((root) => [root.id, "root key", root.role]),
-        ...signing.map((key) => [key.kid, key.algorithm, key.retired ? "retired" : "signs"]),
+        ...signing.map((key) => [key.kid, key.algorithm, key.state]),
       ];
       context.output.result(table(["ID", "KIND", "STATE"], rows), {
         root_keys: roots,
-        signing_keys: signing,
+        signing_keys: signing.map((key) => ({
+          kid: key.kid,
+          algorithm: key.algorithm,
+          state: key.state,
+          created_at: new Date(key.createdAt).toISOString(),
+          retired_at: key.retiredAt === undefined ? undefined : new Date(key.retiredAt).toISOString(),
+        })),
       });
       return 0;
     }),
@@ -59,26 +59,41 @@ const create: Command = {
   },
 };
 
-async function readSigningKeys(storage: Storage) {
-  const rows = await storage
-    .db<KeyTables>()
-    .selectFrom("signing_keys")
-    .select(["kid", "algorithm", "created_at", "retired_at"])
-    .orderBy("created_at")
-    .execute();
-  return rows.map((row) => ({
-    kid: row.kid,
-    algorithm: row.algorithm,
-    created_at: new Date(row.created_at).toISOString(),
-    retired: row.retired_at !== null,
-  }));
-}
+const ALGORITHMS = ["RS256", "ES256", "EdDSA"] as const;
+
+const rotate: Command = {
+  name: "keys rotate",
+  summary: "Make new keys that sign tokens; running servers take them up by themselves.",
+  options: {
+    ...CONFIG_OPTION,
+    algorithm: { value: "<name>", help: `${ALGORITHMS.join(", ")} (default: each that has a key)` },
+  },
+  notes:
+    "A new key is published at once and signs after 15 minutes. The former one stays published until no token\nof it can be alive, a day later, and is then erased.",
+  run: (args, context) =>
+    withServices(args, context, async ({ signingKeys }) => {
+      const asked = args.text("algorithm");
+      const algorithm = ALGORITHMS.find((name) => name === asked);
+      if (asked !== undefined && !algorithm)
+        throw new UsageError(`--algorithm must be one of ${ALGORITHMS.join(", ")}`);
+      const kids = await signingKeys.rotate(algorithm);
+      context.output.result(`Made ${kids.join(", ")}. It is published now and signs after 15 minutes.`, {
+        kids,
+      });
+      return 0;
+    }),
+};
 
 /** Ids of the root keys that this database's signing keys are sealed with. */
 export async function rootKeysInUse(storage: Storage): Promise<readonly string[]> {
-  const rows = await storage.db<KeyTables>().selectFrom("signing_keys").select("data_key").execute();
+  const rows = await storage
+    .db<KeyTables>()
+    .selectFrom("signing_keys")
+    .select("data_key")
+    .where("retired_at", "is", null)
+    .execute();
   const ids = rows.map((row) => Buffer.from(row.data_key).subarray(0, ROOT_KEY_ID_BYTES).toString("hex"));
   return [...new Set(ids)];
 }
 
-export const keyCommands: readonly Command[] = [list, create];
+export const keyCommands: readonly Command[] = [list, create, rotate];

@@ -18,6 +18,8 @@ import * as ciba from "./grants/ciba.ts";
 import * as refresh from "./grants/refresh.ts";
 import type { Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
+import { replaceSigningKeys } from "./internals.ts";
+import { JWKS_MAX_AGE_SECONDS } from "./key-store.ts";
 import { loadSigningKeys } from "./keys.ts";
 import { createHintedLogout } from "./logout.ts";
 import { createOwnGrants } from "./own-grants.ts";
@@ -40,6 +42,8 @@ export interface OAuth {
   addGrants(grants: readonly OwnGrant[]): void;
   /** Removes a bounded number of rows that expired long ago; for background work. */
   sweep(): Promise<void>;
+  /** Rotates the signing keys when they are due and takes up what other processes did; for background work. */
+  maintainKeys(): Promise<void>;
 }
 
 /** A session store that can also end the session of a request. */
@@ -65,7 +69,7 @@ export async function createOAuth(deps: {
 }): Promise<OAuth> {
   const { config, storage, clock, clients, users, sessions, approvals, audit } = deps;
   const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
-  const keys = await loadSigningKeys(deps, [...algorithms]);
+  const keys = await loadSigningKeys({ ...deps, rotateDays: config.keys.rotateDays }, [...algorithms]);
   const resources = createResources(config);
   const provider = createProvider({
     config,
@@ -78,8 +82,9 @@ export async function createOAuth(deps: {
     approvals,
     approvalOAuthErrors: deps.approvalOAuthErrors,
     cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],
-    privateJwks: keys.privateJwks,
+    privateJwks: keys.privateJwks(),
   });
+  keys.onChange((privateJwks) => replaceSigningKeys(provider, privateJwks, keys.publicJwks()));
   const rotation = createRotation({ storage, clock });
   const onReuse = ({ clientId, userId }: { clientId: string; userId: string }) =>
     audit.append({ action: oauthEvents.refreshReused, clientId, userId, outcome: "refused" });
@@ -95,7 +100,7 @@ export async function createOAuth(deps: {
     storage,
     clock,
     issuer: config.issuer,
-    publicJwks: keys.publicJwks,
+    verifyKey: keys.verifyKey,
   });
   finishAnswers(provider, { issuer: config.issuer, audit, sessions, revocations });
   provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
@@ -104,7 +109,7 @@ export async function createOAuth(deps: {
 
   const requireToken = createRequireToken({
     issuer: config.issuer,
-    publicJwks: keys.publicJwks,
+    verifyKey: keys.verifyKey,
     clients,
     users,
     revocations,
@@ -115,6 +120,7 @@ export async function createOAuth(deps: {
     requireToken,
     resources,
     addGrants: ownGrants.add,
+    maintainKeys: keys.maintain,
     sweep: async () => void (await sweepExpired(storage, clock.now())),
     handler: createEdge({
       issuer: config.issuer,
@@ -123,7 +129,7 @@ export async function createOAuth(deps: {
       ownGrants,
       hintedLogout: createHintedLogout({
         issuer: config.issuer,
-        publicJwks: keys.publicJwks,
+        verifyKey: keys.verifyKey,
         provider,
         clients,
         sessions,
@@ -171,6 +177,7 @@ function finishAnswers(
     }
     // Pages of the core that send a form by themselves; ours bring their own headers.
     if (ctx.type === "text/html" && !ctx.response.get("content-security-policy")) protectPage(ctx);
+    if (ctx.oidc?.route === "jwks") ctx.set("cache-control", `public, max-age=${JWKS_MAX_AGE_SECONDS}`);
     // Some clients take errors only when the type is exactly this, without a charset.
     if (ctx.path.startsWith("/oauth/") && ctx.type === "application/json")
       ctx.set("content-type", "application/json");

@@ -129,3 +129,4 @@ export interface NodeExchange {
 }
 
 export { createOAuth, type OAuth } from "./create.ts";
+export type { KeyAdmin } from "./key-admin.ts";

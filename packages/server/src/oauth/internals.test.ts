@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
+import { decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 import { Provider } from "oidc-provider";
-import { grantTools, issueIdToken, revokeGrant, stockCibaGrant } from "./internals.ts";
+import { grantTools, issueIdToken, replaceSigningKeys, revokeGrant, stockCibaGrant } from "./internals.ts";
 
 /** What oauth/ relies on past the documented surface of the core. A new version that changes it fails here. */
 describe("the seam to oidc-provider", () => {
@@ -46,5 +50,61 @@ describe("the seam to oidc-provider", () => {
       scope: "x",
     });
     assert.deepEqual(answer, { access_token: "a", token_type: "Bearer", scope: "x" });
+  });
+
+  it("signs with the first of the keys it is given, and publishes what it is told", async () => {
+    const make = async (kid: string) => {
+      const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+      return { ...(await exportJWK(privateKey)), kid, alg: "ES256", use: "sig" };
+    };
+    const [a, b] = [await make("a"), await make("b")];
+    const provider = new Provider("http://localhost/", {
+      jwks: { keys: [a] as never[] },
+      clients: [
+        {
+          client_id: "c",
+          client_secret: "s",
+          redirect_uris: [],
+          response_types: [],
+          grant_types: ["client_credentials"],
+        },
+      ],
+      clientDefaults: { id_token_signed_response_alg: "ES256" },
+      features: {
+        devInteractions: { enabled: false },
+        clientCredentials: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: () => "urn:api",
+          getResourceServerInfo: () => ({
+            scope: "",
+            audience: "urn:api",
+            accessTokenFormat: "jwt" as const,
+            jwt: { sign: { alg: "ES256" as const } },
+          }),
+        },
+      },
+    });
+    const server = createServer(provider.callback()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const kidOfToken = async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/token`, {
+        method: "POST",
+        headers: { authorization: `Basic ${Buffer.from("c:s").toString("base64")}` },
+        body: new URLSearchParams({ grant_type: "client_credentials" }),
+      });
+      const { access_token } = (await answer.json()) as { access_token: string };
+      return decodeProtectedHeader(access_token).kid;
+    };
+    const published = async () =>
+      ((await (await fetch(`http://127.0.0.1:${port}/jwks`)).json()) as { keys: { kid: string }[] }).keys.map(
+        ({ kid }) => kid,
+      );
+    assert.equal(await kidOfToken(), "a");
+    replaceSigningKeys(provider, [b, a], [{ kid: "b" }, { kid: "a" }] as never[]);
+    assert.equal(await kidOfToken(), "b");
+    assert.deepEqual(await published(), ["b", "a"]);
+    server.close();
   });
 });

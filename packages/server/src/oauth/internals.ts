@@ -5,6 +5,7 @@
  */
 
 import type { IncomingMessage } from "node:http";
+import type { JWK } from "jose";
 import type { AccessToken, Grant, KoaContextWithOIDC, Provider, RefreshToken } from "oidc-provider";
 // @ts-expect-error oidc-provider publishes no types for this module; the shape used is given below.
 import * as cibaGrant from "oidc-provider/lib/actions/grants/ciba.js";
@@ -13,6 +14,8 @@ import * as grantCommon from "oidc-provider/lib/helpers/grant_common.js";
 import * as grantHelpers from "oidc-provider/lib/helpers/grants.js";
 // @ts-expect-error The same.
 import revoke from "oidc-provider/lib/helpers/revoke.js";
+// @ts-expect-error The same.
+import instanceOf from "oidc-provider/lib/helpers/weak_cache.js";
 
 /** The core's helpers for grants; typed by the core, outside its semantic versioning. */
 export const grantTools = grantHelpers;
@@ -52,6 +55,27 @@ export const issueIdToken = (
 
 /** Revokes the grant and everything that was issued under it. */
 export const revokeGrant = revoke as (ctx: KoaContextWithOIDC, grantId: string) => Promise<void>;
+
+/** The part of the core's inner state that is replaced while it runs. */
+const innerOf = instanceOf as (provider: Provider) => {
+  keystore: { clear(): void; add(key: JWK): void };
+  jwks: { keys: readonly JWK[] };
+};
+
+/**
+ * Lets a running core sign with other keys. Of an algorithm it takes the first that fits, so the one that signs
+ * comes first; the others verify.
+ */
+export function replaceSigningKeys(
+  provider: Provider,
+  privateJwks: readonly JWK[],
+  publicJwks: readonly JWK[],
+): void {
+  const inner = innerOf(provider);
+  inner.keystore.clear();
+  for (const key of privateJwks) inner.keystore.add({ ...key });
+  inner.jwks = { keys: publicJwks };
+}
 
 /**
  * Lets the core read a body that was read before: it asks the request for its iterator, which then gives the

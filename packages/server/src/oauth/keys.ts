@@ -1,100 +1,82 @@
-import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jose";
-import { sql } from "kysely";
-import type { Sealer } from "../crypto/seal.ts";
-import type { Clock } from "../lib/clock.ts";
-import { reveal, secret } from "../lib/secret.ts";
-import type { Queryable, Storage } from "../storage/index.ts";
-import type { OAuthTables } from "./store.ts";
+import { createLocalJWKSet, type JWK, type JWTVerifyGetKey, errors as joseErrors } from "jose";
+import {
+  type KeyAlgorithm,
+  type KeyStoreDeps,
+  makeMissingKeys,
+  makeSuccessors,
+  readKeys,
+  retireKeys,
+  toPublicJwk,
+} from "./key-store.ts";
 
-/** The keys that sign tokens: private for the core, public for everybody. */
+/** The keys that sign tokens, as this process knows them; they change while it runs. */
 export interface SigningKeys {
-  readonly privateJwks: readonly JWK[];
-  readonly publicJwks: readonly JWK[];
+  /** Private ones for the core, of each algorithm the one that signs first. */
+  privateJwks(): readonly JWK[];
+  /** What is published. */
+  publicJwks(): readonly JWK[];
+  /** Finds the key of a token of ours; one that another process made a moment ago is looked up. */
+  readonly verifyKey: JWTVerifyGetKey;
+  /** Makes successors that are due, retires keys that are over, and reads what there is now; for background work. */
+  maintain(): Promise<void>;
+  /** Reads what there is now. */
+  reload(): Promise<void>;
+  /** Called after each change of the keys or their order, with the private ones. */
+  onChange(listener: (privateJwks: readonly JWK[]) => void): void;
 }
 
-const RSA_BITS = 2048;
-type Algorithm = "RS256" | "ES256" | "EdDSA";
+/** A token that names a key nobody has must not make us read the database for each request. */
+const MISS_COOLDOWN_MS = 5_000;
+const DAY_MS = 86_400_000;
 
 /**
  * Loads the signing keys, making one for each algorithm in use that has none. Private keys lie sealed in the
- * database, so every process of a deployment signs with the same ones; of processes that start together on an
- * empty database one makes them.
+ * database, so every process of a deployment signs with the same ones. `rotateDays` is the age at which a key
+ * gets a successor.
  */
 export async function loadSigningKeys(
-  deps: { storage: Storage; sealer: Sealer; clock: Clock },
-  algorithms: readonly Algorithm[],
+  deps: KeyStoreDeps & { rotateDays?: number },
+  algorithms: readonly KeyAlgorithm[],
 ): Promise<SigningKeys> {
-  const { storage } = deps;
-  const missing = await withoutKey(storage, algorithms);
-  if (missing.length > 0) {
-    const made = await Promise.all(missing.map((algorithm) => makeKey(deps, algorithm)));
-    await storage.transaction(async (tx) => {
-      // Whoever writes this row first goes first; the next one then sees what the first one committed.
-      await sql`insert into rate_counters (key, count, resets_at) values ('signing-keys', 0, 0)
-        on conflict (key) do update set count = 0`.execute(tx.db());
-      const still = await withoutKey(tx, missing);
-      const rows = made.filter(({ algorithm }) => still.some((name) => name === algorithm));
-      if (rows.length > 0) await tx.db<OAuthTables>().insertInto("signing_keys").values(rows).execute();
-    });
+  const { clock, rotateDays } = deps;
+  await makeMissingKeys(deps, algorithms);
+  const listeners: ((privateJwks: readonly JWK[]) => void)[] = [];
+  let privateJwks: readonly JWK[] = [];
+  let publicJwks: readonly JWK[] = [];
+  let find: JWTVerifyGetKey = createLocalJWKSet({ keys: [] });
+  let missedAt = Number.NEGATIVE_INFINITY;
+
+  async function reload(): Promise<void> {
+    const read = await readKeys(deps);
+    if (read.map(({ kid }) => kid).join() === privateJwks.map(({ kid }) => kid).join()) return;
+    privateJwks = read;
+    publicJwks = read.map(toPublicJwk);
+    find = createLocalJWKSet({ keys: [...publicJwks] });
+    for (const listener of listeners) listener(privateJwks);
   }
-  const privateJwks = await readKeys(deps);
-  return { privateJwks, publicJwks: privateJwks.map(toPublic) };
-}
 
-async function withoutKey(on: Queryable, algorithms: readonly Algorithm[]): Promise<readonly Algorithm[]> {
-  const rows = await on
-    .db<OAuthTables>()
-    .selectFrom("signing_keys")
-    .select("algorithm")
-    .where("retired_at", "is", null)
-    .execute();
-  return algorithms.filter((name) => !rows.some(({ algorithm }) => algorithm === name));
-}
-
-async function readKeys({ storage, sealer }: { storage: Storage; sealer: Sealer }): Promise<JWK[]> {
-  const rows = await storage
-    .db<OAuthTables>()
-    .selectFrom("signing_keys")
-    .selectAll()
-    .where("retired_at", "is", null)
-    .orderBy("created_at")
-    .orderBy("kid")
-    .execute();
-  return rows.map((row) => {
-    const text = reveal(sealer.open(row.data_key, ownerOf(row.kid), contextOf(row.kid), row.private_jwk));
-    // Sealed by createKey(): our own JSON.
-    return JSON.parse(text) as JWK;
-  });
-}
-
-async function makeKey(
-  { sealer, clock }: { sealer: Sealer; clock: Clock },
-  algorithm: Algorithm,
-): Promise<OAuthTables["signing_keys"]> {
-  const pair: { privateKey: CryptoKey } = await generateKeyPair(algorithm, {
-    extractable: true,
-    modulusLength: RSA_BITS,
-  });
-  const jwk = { ...(await exportJWK(pair.privateKey)), use: "sig", alg: algorithm };
-  const kid = await calculateJwkThumbprint(jwk);
-  const dataKey = sealer.newDataKey(ownerOf(kid));
-  const privateJwk = { ...jwk, kid };
+  await reload();
   return {
-    kid,
-    algorithm,
-    public_jwk: JSON.stringify(toPublic(privateJwk)),
-    data_key: dataKey,
-    private_jwk: sealer.seal(dataKey, ownerOf(kid), contextOf(kid), secret(JSON.stringify(privateJwk))),
-    created_at: clock.now(),
-    retired_at: null,
+    privateJwks: () => privateJwks,
+    publicJwks: () => publicJwks,
+    reload,
+    onChange: (listener) => void listeners.push(listener),
+    async maintain() {
+      if (rotateDays !== undefined) await makeSuccessors(deps, algorithms, rotateDays * DAY_MS);
+      await retireKeys(deps);
+      await reload();
+    },
+    async verifyKey(header, token) {
+      try {
+        return await find(header, token);
+      } catch (error) {
+        const now = clock.now();
+        const tooSoon = now >= missedAt && now - missedAt < MISS_COOLDOWN_MS;
+        if (!(error instanceof joseErrors.JWKSNoMatchingKey) || tooSoon) throw error;
+        missedAt = now;
+        await reload();
+        return find(header, token);
+      }
+    },
   };
-}
-
-const ownerOf = (kid: string) => ({ owner: "signing-key", kid });
-const contextOf = (kid: string) => ({ purpose: "signing-key", kid });
-
-/** Members that are public, named one by one: what is not listed stays private. */
-function toPublic({ kty, kid, use, alg, crv, x, y, n, e }: JWK): JWK {
-  const members = { kty, kid, use, alg, crv, x, y, n, e };
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as JWK;
 }

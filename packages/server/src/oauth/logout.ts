@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createLocalJWKSet, type JWK, errors as joseErrors, jwtVerify } from "jose";
+import { type JWTVerifyGetKey, errors as joseErrors, jwtVerify } from "jose";
 import type { Provider } from "oidc-provider";
 import type { Audit } from "../audit/index.ts";
 import type { ClientRegistry } from "./clients.ts";
@@ -22,19 +22,18 @@ const ALGORITHMS = ["RS256", "ES256", "EdDSA"];
  */
 export function createHintedLogout(deps: {
   issuer: string;
-  publicJwks: readonly JWK[];
+  verifyKey: JWTVerifyGetKey;
   provider: Provider;
   clients: ClientRegistry;
   sessions: EndableSessions;
   audit: Audit;
 }): HintedLogout {
   const { issuer, provider, clients, sessions, audit } = deps;
-  const keys = createLocalJWKSet({ keys: [...deps.publicJwks] });
 
   /** Subject and client of an ID token of ours, however old: it only has to have been true once. */
   async function readHint(token: string): Promise<{ userId: string; clientId: string } | undefined> {
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, deps.verifyKey, {
         issuer,
         algorithms: ALGORITHMS,
         currentDate: new Date(0),

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, type JWK, errors as joseErrors, jwtVerify } from "jose";
+import { type JWTVerifyGetKey, errors as joseErrors, jwtVerify } from "jose";
 import type { Clock } from "../lib/clock.ts";
 import type { Storage } from "../storage/index.ts";
 import type { OAuthTables } from "./store.ts";
@@ -20,10 +20,9 @@ export function createRevocations(deps: {
   storage: Storage;
   clock: Clock;
   issuer: string;
-  publicJwks: readonly JWK[];
+  verifyKey: JWTVerifyGetKey;
 }): Revocations {
   const { storage, clock, issuer } = deps;
-  const keys = createLocalJWKSet({ keys: [...deps.publicJwks] });
   const table = () => storage.db<OAuthTables>();
   let known: Promise<Set<string>> | undefined;
   let until = 0;
@@ -40,7 +39,7 @@ export function createRevocations(deps: {
 
   async function readOwn(token: string, clientId: string): Promise<{ jti: string; exp: number } | undefined> {
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload } = await jwtVerify(token, deps.verifyKey, {
         issuer,
         typ: "at+jwt",
         currentDate: new Date(clock.now()),

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, type JWK, errors as joseErrors, jwtVerify } from "jose";
+import { type JWTVerifyGetKey, errors as joseErrors, jwtVerify } from "jose";
 import { tokenHash } from "../crypto/hash.ts";
 import { httpError } from "../http/errors.ts";
 import { type Clock, epochSeconds } from "../lib/clock.ts";
@@ -20,16 +20,14 @@ const ALGORITHMS = ["ES256", "RS256", "EdDSA"];
  */
 export function createRequireToken(deps: {
   issuer: string;
-  publicJwks: readonly JWK[];
+  verifyKey: JWTVerifyGetKey;
   clients: ClientRegistry;
   users: Users;
   revocations: Pick<Revocations, "has">;
   clock: Clock;
 }): RequireToken {
-  const keys = createLocalJWKSet({ keys: [...deps.publicJwks] });
-
   async function verify(token: string, audience: string): Promise<AccessTokenInfo> {
-    const { payload } = await jwtVerify(token, keys, {
+    const { payload } = await jwtVerify(token, deps.verifyKey, {
       issuer: deps.issuer,
       audience,
       typ: "at+jwt",
