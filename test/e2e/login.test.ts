@@ -42,7 +42,9 @@ for (const engine of engines) {
     it("answers a wrong password and an unknown address with the same page", async () => {
       const { email } = await signUp(server.url);
       const strip = (text: string) =>
-        text.replace(/name="form_token" value="[^"]*"/, "").replaceAll(/[\w.+%-]+(@|%40)example\.com/g, "");
+        text
+          .replaceAll(/(name="(form_token|flow)" value="[^"]*"|flow=[\w-]+)/g, "")
+          .replaceAll(/[\w.+%-]+(@|%40)example\.com/g, "");
       const wrong = await tryPassword(email, "not the password at all");
       const unknown = await tryPassword("nobody-here@example.com", "not the password at all");
       assert.deepEqual([wrong.status, unknown.status], [401, 401]);
@@ -105,6 +107,71 @@ for (const engine of engines) {
       const form = await agent.open(`${server.url}signup`);
       const page = await agent.submit(form, { name: "Twin", email: email.toUpperCase(), password: PASSWORD });
       assert.equal(page.status, 400);
+    });
+
+    it("asks who it is first, and then for the password", async () => {
+      const { email } = await signUp(server.url);
+      const agent = createUserAgent();
+      const second = await agent.submit(await agent.open(`${server.url}login?return_to=/accounts`), {
+        email,
+      });
+      assert.equal(new URL(second.address).pathname, "/login/password");
+      assert.match(second.text, new RegExp(email));
+      const wrong = await agent.submit(second, { password: "not the password at all" });
+      assert.equal(wrong.status, 401);
+      const page = await agent.submit(wrong, { password: PASSWORD });
+      assert.equal(new URL(page.address).pathname, "/accounts");
+    });
+
+    it("shows the same second page to an address that nobody has", async () => {
+      const { email } = await signUp(server.url);
+      const pages = await Promise.all(
+        [email, "nobody-at-all@example.com"].map(async (address) => {
+          const agent = createUserAgent();
+          return agent.submit(await agent.open(`${server.url}login`), { email: address });
+        }),
+      );
+      const [known = "", unknown = ""] = pages.map(({ text }) =>
+        text.replaceAll(/value="[^"]*"|flow=[\w-]+|login_hint=[^"&]*|<strong>[^<]*/g, ""),
+      );
+      assert.equal(known, unknown);
+    });
+
+    it("goes on with a log-in only in the browser where it began, and only while it lasts", async () => {
+      const { email } = await signUp(server.url);
+      const agent = createUserAgent();
+      const second = await agent.submit(await agent.open(`${server.url}login`), { email });
+      const other = createUserAgent();
+      await other.open(`${server.url}login`);
+      assert.equal((await other.open(second.address)).status, 400, "opened elsewhere");
+      assert.ok((await other.submit(second, { password: PASSWORD })).status >= 400, "sent elsewhere");
+      assert.equal(
+        (await agent.open(`${server.url}login/second-factor${new URL(second.address).search}`)).status,
+        400,
+      );
+      assert.equal((await agent.open(`${server.url}login/password?flow=x`)).status, 400);
+      now += 31 * 60_000;
+      assert.equal((await agent.submit(second, { password: PASSWORD })).status, 400, "too late");
+    });
+
+    it("is over once it has let somebody in: of 64 answers one logs in", async () => {
+      const { email } = await signUp(server.url);
+      const agent = createUserAgent();
+      const second = await agent.submit(await agent.open(`${server.url}login`), { email });
+      const body = new URLSearchParams({ ...second.forms[0]?.fields, password: PASSWORD }).toString();
+      const headers = { "content-type": "application/x-www-form-urlencoded" };
+      const cookie = agent.cookies(server.url);
+      const answers = await Promise.all(
+        Array.from({ length: 64 }, () =>
+          fetch(`${server.url}login/password`, {
+            method: "POST",
+            redirect: "manual",
+            headers: { ...headers, cookie },
+            body,
+          }),
+        ),
+      );
+      assert.equal(answers.filter(({ status }) => status === 303).length, 1);
     });
 
     it("goes nowhere else after log-in, whatever return_to says", async () => {

@@ -124,7 +124,18 @@ export const schema = z.strictObject({
   apis: z.array(api).default([]),
   connections: z.array(connection).default([]),
   fga: z.strictObject({ presharedKeys: z.array(secretSource).default([]) }).prefault({}),
-  login: z.strictObject({ signUp: z.boolean().default(true) }).prefault({}),
+  login: z
+    .strictObject({
+      signUp: z.boolean().default(true),
+      /** How long a log-in lasts: without use, and at most. */
+      session: z
+        .strictObject({
+          idleSeconds: z.number().int().min(60).max(31_536_000).default(259_200),
+          absoluteSeconds: z.number().int().min(60).max(31_536_000).default(1_209_600),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   /** Registration of clients by themselves; both off by default. */
   registration: z
     .strictObject({ dynamic: z.boolean().default(false), clientIdDocuments: z.boolean().default(false) })

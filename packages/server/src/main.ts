@@ -115,6 +115,7 @@ async function createServices(
     keyring,
     issuer,
     signUp: config.login.signUp,
+    session: config.login.session,
   });
   const clients = createClients({
     storage,
@@ -284,7 +285,7 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
     {
       name: "sweep",
       everyMs: SWEEP_MS,
-      run: () => Promise.all([oauth.sweep(), login.sessions.sweep(), login.accounts.sweep()]),
+      run: () => Promise.all([oauth.sweep(), login.sweep()]),
     },
   ];
 }

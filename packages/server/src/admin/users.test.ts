@@ -184,7 +184,7 @@ for (const engine of testEngines())
     describe("switching off", () => {
       it("keeps the user from logging in and ends every session", async () => {
         const user = await make("anne@example.com");
-        const cookie = await setup.login.sessions.start(new Request(ISSUER), user);
+        const cookie = await setup.login.sessions.start(new Request(ISSUER), user, { amr: ["pwd"] });
         const browser = new Request(ISSUER, { headers: { cookie: cookie.split(";")[0] ?? "" } });
         assert.ok(await setup.login.sessions.current(browser));
         const { status, body } = await setup.call("POST", `/users/${user.id}/disable`);
@@ -196,7 +196,7 @@ for (const engine of testEngines())
 
       it("is undone by switching on, and sessions stay ended", async () => {
         const user = await make("anne@example.com");
-        const cookie = await setup.login.sessions.start(new Request(ISSUER), user);
+        const cookie = await setup.login.sessions.start(new Request(ISSUER), user, { amr: ["pwd"] });
         const browser = new Request(ISSUER, { headers: { cookie: cookie.split(";")[0] ?? "" } });
         await setup.call("POST", `/users/${user.id}/disable`);
         const { body } = await setup.call("POST", `/users/${user.id}/enable`);

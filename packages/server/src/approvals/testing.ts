@@ -92,7 +92,7 @@ export async function createBench(
   const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: false });
   const person = async (name: string): Promise<Person> => {
     const user = await login.accounts.create({ email: `${name}@example.com`, name });
-    const cookie = await login.sessions.start(new Request(ISSUER), user);
+    const cookie = await login.sessions.start(new Request(ISSUER), user, { amr: ["pwd"] });
     return { id: user.id, cookie: cookie.split(";")[0] ?? "" };
   };
   const anne = await person("anne");

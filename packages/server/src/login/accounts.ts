@@ -7,7 +7,7 @@ import { hotQuery } from "../storage/hot.ts";
 import type { Storage } from "../storage/index.ts";
 import { loginError } from "./errors.ts";
 import { loginEvents } from "./events.ts";
-import type { Accounts, User } from "./index.ts";
+import type { Accounts, PasswordHash, User } from "./index.ts";
 import type { Passwords } from "./passwords.ts";
 import type { LoginTables } from "./store.ts";
 
@@ -77,6 +77,12 @@ export function createAccounts(deps: {
       .execute();
   }
 
+  async function hashPassword(password: Secret): Promise<PasswordHash> {
+    if (!fits(password)) throw loginError("login.password_unfit");
+    // Found fit in the line above.
+    return (await passwords.hash(password)) as PasswordHash;
+  }
+
   return {
     async find(id) {
       // Ids come from hints and tokens too; this one is not storable on every engine.
@@ -85,11 +91,47 @@ export function createAccounts(deps: {
       return row && toUser(row);
     },
 
+    async findByEmail(email) {
+      const row = await findRow(emailKey(email));
+      return row && toUser(row);
+    },
+
+    hashPassword,
+
+    async setPassword(on, userId, hash) {
+      await on
+        .db<LoginTables>()
+        .updateTable("users")
+        .set({ password_hash: hash, updated_at: clock.now() })
+        .where("id", "=", userId)
+        .execute();
+    },
+
+    async hasPassword(userId) {
+      const row = await db()
+        .selectFrom("users")
+        .select("password_hash")
+        .where("id", "=", userId)
+        .executeTakeFirst();
+      return row !== undefined && row.password_hash !== null;
+    },
+
+    async confirmEmail(on, userId, email) {
+      const row = await on
+        .db<LoginTables>()
+        .updateTable("users")
+        .set({ email_verified: 1, updated_at: clock.now() })
+        .where("id", "=", userId)
+        .where("email_key", "=", emailKey(email))
+        .returning("id")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
     async create({ email, password, name, role = "user", locale }) {
       const key = emailKey(email);
       if (!isAddress(key)) throw loginError("login.email_invalid");
-      if (password && !fits(password)) throw loginError("login.password_unfit");
-      const passwordHash = password ? await passwords.hash(password) : null;
+      const passwordHash = password ? await hashPassword(password) : null;
       const now = clock.now();
       const row = {
         id: ids.prefixed("usr"),
@@ -141,12 +183,6 @@ export function createAccounts(deps: {
         return { outcome: "wrong" };
       }
       await db().deleteFrom("login_failures").where("email_key", "=", key).execute();
-      await audit.append({
-        action: loginEvents.loggedIn,
-        userId: row.id,
-        outcome: "allowed",
-        details: { method: "password" },
-      });
       return { outcome: "ok", user: toUser(row) };
     },
 

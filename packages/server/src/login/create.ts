@@ -6,10 +6,14 @@ import type { Ids } from "../lib/ids.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { createAccounts } from "./accounts.ts";
+import { createBrowserToken } from "./browser-token.ts";
+import { createFlows } from "./flows.ts";
 import type { Accounts, Sessions } from "./index.ts";
+import { createLoginKit } from "./kit.ts";
+import { createMethods, type LoginMethod } from "./methods/index.ts";
 import { createPasswords } from "./passwords.ts";
 import { loginRoutes } from "./routes.ts";
-import { createSessions } from "./sessions.ts";
+import { createSessions, type SessionLifetime } from "./sessions.ts";
 
 /** People, their sessions, and the pages on which they log in and consent. */
 export interface Login {
@@ -17,6 +21,8 @@ export interface Login {
   readonly sessions: Sessions;
   /** The pages; built once the OAuth core exists, whose interactions they end. */
   routes(deps: { interactions: Interactions; clients: Clients; formTargets: readonly string[] }): Hono;
+  /** Removes bounded numbers of rows that are over; for background work. */
+  sweep(): Promise<void>;
 }
 
 export async function createLogin(deps: {
@@ -27,14 +33,45 @@ export async function createLogin(deps: {
   keyring: Keyring;
   issuer: string;
   signUp: boolean;
+  /** Default: 3 days without use, 14 days at most. */
+  session?: SessionLifetime;
 }): Promise<Login> {
-  const { storage, clock, issuer } = deps;
+  const { storage, clock, issuer, audit } = deps;
   const passwords = await createPasswords();
   const accounts = createAccounts({ ...deps, passwords });
-  const sessions = createSessions({ storage, clock, issuer, csrfKey: deps.keyring.derive("csrf") });
+  const sessions = createSessions({
+    storage,
+    clock,
+    issuer,
+    csrfKey: deps.keyring.derive("csrf"),
+    lifetime: deps.session ?? DEFAULT_LIFETIME,
+  });
+  const flows = createFlows({ storage, clock });
   return {
     accounts,
     sessions,
-    routes: (late) => loginRoutes({ accounts, sessions, issuer, signUp: deps.signUp, ...late }),
+    sweep: async () => void (await Promise.all([sessions.sweep(), accounts.sweep(), flows.sweep()])),
+    routes(late) {
+      const browser = createBrowserToken(issuer);
+      let methods: readonly LoginMethod[] = [];
+      const kit = createLoginKit({ ...late, flows, sessions, browser, audit, methods: () => methods });
+      const made = createMethods({ kit, accounts });
+      methods = made.all;
+      return loginRoutes({
+        ...late,
+        accounts,
+        sessions,
+        issuer,
+        browser,
+        flows,
+        kit,
+        methods,
+        password: made.password,
+        signUp: deps.signUp,
+      });
+    },
   };
 }
+
+const DAY_SECONDS = 86_400;
+const DEFAULT_LIFETIME: SessionLifetime = { idleSeconds: 3 * DAY_SECONDS, absoluteSeconds: 14 * DAY_SECONDS };

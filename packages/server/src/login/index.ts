@@ -1,5 +1,8 @@
 import type { Secret } from "../lib/secret.ts";
+import type { Queryable } from "../storage/index.ts";
+import type { Amr } from "./amr.ts";
 
+export { ACR, type Acr, type Amr, acrOf } from "./amr.ts";
 export { createLogin, type Login } from "./create.ts";
 
 /** A person's login in one browser. */
@@ -11,6 +14,8 @@ export interface BrowserSession {
   readonly name: string | undefined;
   /** When the person last proved who they are, in milliseconds. */
   readonly authenticatedAt: number;
+  /** How they proved it. */
+  readonly amr: readonly Amr[];
   /** Goes into each form of this session as the field `csrf`. */
   readonly csrf: string;
 }
@@ -32,13 +37,32 @@ export interface BrowserSessions {
 export interface Sessions extends BrowserSessions {
   isSameOrigin(request: Request): boolean;
   /** Starts a session for a person who just proved who they are; returns the `Set-Cookie` value. */
-  start(request: Request, user: { readonly id: string }): Promise<string>;
+  start(
+    request: Request,
+    user: { readonly id: string },
+    /** `authenticatedAt` in milliseconds; default now. */
+    proof: { readonly amr: readonly Amr[]; readonly authenticatedAt?: number | undefined },
+  ): Promise<string>;
   /** Ends the session of the request's cookie; returns the `Set-Cookie` value that clears it. */
   end(request: Request): Promise<string>;
-  /** Ends every session of a user. */
-  endAllOf(userId: string): Promise<void>;
+  /** A user's live sessions, the one used last first. */
+  list(userId: string): Promise<readonly SessionSummary[]>;
+  /** Ends one session of a user; false when they have no such session. */
+  endOne(userId: string, id: string): Promise<boolean>;
+  /** Ends every session of a user, except the one with the id `except`. */
+  endAllOf(userId: string, except?: string): Promise<void>;
   /** Removes a bounded number of sessions that ended by themselves; for background work. */
   sweep(): Promise<void>;
+}
+
+/** One log-in of a person in one browser, as they see it in a list. Times in milliseconds. */
+export interface SessionSummary {
+  /** As in `BrowserSession.id`. */
+  readonly id: string;
+  readonly startedAt: number;
+  readonly lastSeenAt: number;
+  /** What the browser said it was; untrusted text. */
+  readonly userAgent: string | undefined;
 }
 
 /** A user, as other slices see them. */
@@ -57,8 +81,22 @@ export interface Users {
   find(id: string): Promise<User | undefined>;
 }
 
+/** A hash in the form `$argon2id$…`, of a password that was found fit. */
+export type PasswordHash = string & { readonly fit: true };
+
 /** Makes and recognises users. */
 export interface Accounts extends Users {
+  /** By e-mail address, in any spelling of it; also a user who was switched off. */
+  findByEmail(email: string): Promise<User | undefined>;
+  /**
+   * Checks a new password and hashes it; hashing takes too long to be done inside a transaction.
+   * @throws ApiError `login.password_unfit`
+   */
+  hashPassword(password: Secret): Promise<PasswordHash>;
+  setPassword(on: Queryable, userId: string, hash: PasswordHash): Promise<void>;
+  hasPassword(userId: string): Promise<boolean>;
+  /** The person has shown that mail to `email` reaches them; false when that is not their address any more. */
+  confirmEmail(on: Queryable, userId: string, email: string): Promise<boolean>;
   /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit` */
   create(account: {
     readonly email: string;

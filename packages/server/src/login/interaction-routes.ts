@@ -3,28 +3,30 @@ import { Hono } from "hono";
 import type { Interaction } from "../oauth/index.ts";
 import { pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
+import { acrOf } from "./amr.ts";
 import { readFields } from "./form-fields.ts";
 import type { BrowserSession } from "./index.ts";
+import { redirect } from "./kit.ts";
 import type { LoginRouteDeps } from "./routes.ts";
-import { consentView, messageView } from "./views.ts";
+import { consentView } from "./views.ts";
 
 /** The pages that an authorization request waits for: `/interaction/<id>`. */
 export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
-  const { interactions, sessions } = deps;
+  const { interactions, sessions, kit } = deps;
 
   app.get("/interaction/:uid", async (c) => {
     const interaction = await interactions.find(c.env);
-    if (!interaction) return expired(c.req.raw);
+    if (!interaction) return kit.expired(c.req.raw);
     const session = await sessions.current(c.req.raw);
     const path = `/interaction/${c.req.param("uid")}`;
     if (!session) return toLogin(deps, interaction, path);
     if (interaction.prompt === "login") {
       if (interaction.mustAuthenticate && session.authenticatedAt < interaction.startedAt)
         return toLogin(deps, interaction, path);
-      return redirect(await interactions.finishLogin(c.env, { ...session, amr: ["pwd"] }));
+      return redirect(await interactions.finishLogin(c.env, { ...session, acr: acrOf(session.amr) }));
     }
-    if (interaction.userId !== session.userId) return expired(c.req.raw);
+    if (interaction.userId !== session.userId) return kit.expired(c.req.raw);
     return showConsent(c.req.raw, interaction, session, path);
   });
 
@@ -33,7 +35,7 @@ export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBi
     const session = await sessions.current(c.req.raw);
     // A consent counts for the person who is logged in now, and the request may be older than their login.
     if (interaction?.prompt !== "consent" || !session || interaction.userId !== session.userId)
-      return expired(c.req.raw);
+      return kit.expired(c.req.raw);
     const form = await readFields(c.req.raw);
     sessions.checkForm(c.req.raw, session, form);
     const allowed = form.get("decision") === "allow";
@@ -48,6 +50,7 @@ function toLogin(deps: LoginRouteDeps, interaction: Interaction, path: string): 
   address.searchParams.set("client_id", interaction.client.id);
   if (interaction.loginHint) address.searchParams.set("login_hint", interaction.loginHint);
   if (interaction.uiLocales) address.searchParams.set("ui_locales", interaction.uiLocales);
+  if (interaction.mustAuthenticate) address.searchParams.set("again", "1");
   if (interaction.signUpFirst && deps.signUp) address.pathname = "/signup";
   return redirect(address.pathname + address.search);
 }
@@ -68,14 +71,4 @@ async function showConsent(
     formTargets: target ? [target.origin] : [],
     self: path,
   });
-}
-
-async function expired(request: Request): Promise<Response> {
-  const language = pickLanguage(request);
-  const { expiredTitle, expired: text } = language.texts.login;
-  return renderPage({ language, title: expiredTitle, body: messageView(expiredTitle, text), status: 400 });
-}
-
-function redirect(location: string): Response {
-  return new Response(null, { status: 303, headers: { location, "cache-control": "no-store" } });
 }

@@ -1,17 +1,22 @@
 import type { HttpBindings } from "@hono/node-server";
-import { type Context, Hono } from "hono";
-import { equalInConstantTime } from "../crypto/hash.ts";
-import { randomToken } from "../crypto/random.ts";
+import { Hono } from "hono";
 import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
+import { acrOf, satisfies, wantedAcr } from "./amr.ts";
+import type { BrowserToken } from "./browser-token.ts";
+import type { FlowRequest, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
-import type { Accounts, Sessions } from "./index.ts";
+import type { Accounts, BrowserSession, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
-import { readCookie } from "./sessions.ts";
-import { type LoginForm, loginView, logoutView, messageView, signUpView } from "./views.ts";
+import { type LoginKit, redirect } from "./kit.ts";
+import type { LoginMethod } from "./methods/index.ts";
+import type { PasswordMethod } from "./methods/password/index.ts";
+import { secondFactorRoutes } from "./methods/second-factor.ts";
+import { safeReturnTo } from "./return-to.ts";
+import { identifierView, logoutView, type StartForm, signUpView } from "./views.ts";
 
 /** What the pages stand on. */
 export interface LoginRouteDeps {
@@ -21,58 +26,76 @@ export interface LoginRouteDeps {
   readonly interactions: Interactions;
   readonly issuer: string;
   readonly signUp: boolean;
-  /** Origins beside the app's that a log-in may lead to through redirects: providers that are being connected. */
-  readonly formTargets: readonly string[];
+  readonly browser: BrowserToken;
+  readonly flows: Flows;
+  readonly kit: LoginKit;
+  readonly methods: readonly LoginMethod[];
+  readonly password: PasswordMethod;
 }
-
-const FORM_TOKEN = /^[A-Za-z0-9_-]{43}$/;
-const HOME = "/approvals";
 
 /** Log in, sign up, log out, and the interactions of authorization requests. */
 export function loginRoutes(deps: LoginRouteDeps): Hono {
   const app = new Hono<{ Bindings: HttpBindings }>();
+  const { kit, browser, sessions } = deps;
 
   app.get("/login", async (c) => {
-    const form = await emptyForm(deps, c.req.raw);
-    return showLogin(deps, c.req.raw, form);
+    const request = c.req.raw;
+    const form = await readQuery(deps, request);
+    const session = await sessions.current(request);
+    const wanted = wantedAcr(form.acr);
+    // Somebody who is logged in and has to prove more adds to what they have proven.
+    if (session && wanted && !satisfies(acrOf(session.amr), wanted) && wantedAgain(request) === false) {
+      const flow = await beginFlow(deps, request, form, { email: session.email, carried: session });
+      return withBrowser(browser, request, redirect(`/login/second-factor?flow=${flow.id}`));
+    }
+    return showLogin(deps, request, form);
   });
 
   app.post("/login", async (c) => {
-    const { form, fields } = await readForm(deps, c);
-    const language = pickLanguage(c.req.raw);
-    if (!form) return forged(language);
-    const result = await deps.accounts.authenticate(form.email, secret(fields.get("password") ?? ""));
-    if (result.outcome === "ok") return enter(deps, c.req.raw, result.user, form.returnTo);
-    const problem = result.outcome === "locked" ? language.texts.login.locked : language.texts.login.wrong;
-    return showLogin(deps, c.req.raw, { ...form, problem }, result.outcome === "locked" ? 429 : 401);
+    const request = c.req.raw;
+    const fields = await kit.readForm(c);
+    if (fields instanceof Response) return fields;
+    const form = await readStart(deps, fields);
+    const flow = await beginFlow(deps, request, form, { email: form.email });
+    const password = fields.get("password") ?? "";
+    // A password manager fills in both at once.
+    if (password !== "") return deps.password.attempt(request, flow, password);
+    const first = deps.methods.find((method) => method.offer?.(flow, pickLanguage(request)));
+    return redirect(first?.offer?.(flow, pickLanguage(request))?.path ?? "/login");
   });
 
   app.get("/signup", async (c) => {
     if (!deps.signUp) return c.notFound();
-    return showSignUp(deps, c.req.raw, { ...(await emptyForm(deps, c.req.raw)), name: "" });
+    return showSignUp(deps, c.req.raw, { ...(await readQuery(deps, c.req.raw)), name: "" });
   });
 
   app.post("/signup", async (c) => {
     if (!deps.signUp) return c.notFound();
-    const { form, fields } = await readForm(deps, c);
-    const language = pickLanguage(c.req.raw);
-    if (!form) return forged(language);
-    const name = fields.get("name") ?? "";
+    const request = c.req.raw;
+    const fields = await kit.readForm(c);
+    if (fields instanceof Response) return fields;
+    const form = { ...(await readStart(deps, fields)), name: fields.get("name") ?? "" };
+    const language = pickLanguage(request);
+    const password = fields.get("password") ?? "";
     try {
-      const password = secret(fields.get("password") ?? "");
-      const user = await deps.accounts.create({ email: form.email, password, name, locale: language.tag });
-      return await enter(deps, c.req.raw, user, form.returnTo);
+      const account = {
+        email: form.email,
+        password: secret(password),
+        name: form.name,
+        locale: language.tag,
+      };
+      const user = await deps.accounts.create(account);
+      const flow = await beginFlow(deps, request, form, { email: form.email });
+      return await kit.prove(request, flow, user.id, ["pwd"]);
     } catch (error) {
-      const problem = ApiError.is(error)
-        ? signUpProblem(language, error.code, fields.get("password") ?? "")
-        : undefined;
+      const problem = ApiError.is(error) ? signUpProblem(language, error.code, password) : undefined;
       if (!problem) throw error;
-      return showSignUp(deps, c.req.raw, { ...form, name, problem }, 400);
+      return showSignUp(deps, request, { ...form, problem }, 400);
     }
   });
 
   app.get("/logout", async (c) => {
-    const session = await deps.sessions.current(c.req.raw);
+    const session = await sessions.current(c.req.raw);
     if (!session) return c.redirect("/login", 303);
     const language = pickLanguage(c.req.raw);
     const { title } = language.texts.logout;
@@ -80,155 +103,115 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
   });
 
   app.post("/logout", async (c) => {
-    const session = await deps.sessions.current(c.req.raw);
+    const session = await sessions.current(c.req.raw);
     const form = await readFields(c.req.raw);
-    if (session) deps.sessions.checkForm(c.req.raw, session, form);
+    if (session) sessions.checkForm(c.req.raw, session, form);
     await deps.interactions.endLogin(c.env);
-    const cookie = await deps.sessions.end(c.req.raw);
-    const headers = { location: "/login", "set-cookie": cookie, "cache-control": "no-store" };
-    return new Response(null, { status: 303, headers });
+    return redirect("/login", await sessions.end(c.req.raw));
   });
 
+  app.route(
+    "/",
+    secondFactorRoutes(kit, () => deps.methods),
+  );
+  for (const method of deps.methods) app.route("/", method.routes());
   app.route("/", interactionRoutes(deps));
   return app as unknown as Hono;
 }
 
-/** After log-in one goes on to where one came from: only ever a path of ours. */
-export function safeReturnTo(value: string | null): string {
-  if (!value?.startsWith("/") || value.startsWith("//") || /[\\\s\p{Cc}]/u.test(value)) return HOME;
-  const url = URL.parse(value, "http://self.invalid");
-  // Dot segments are resolved by now, and what is left of "/..//host" would lead to that host.
-  if (url?.origin !== "http://self.invalid" || url.pathname.startsWith("//")) return HOME;
-  return url.pathname + url.search;
-}
+/** Whether whoever is logged in must prove everything again, as an app or a page of ours asked. */
+const wantedAgain = (request: Request): boolean => new URL(request.url).searchParams.get("again") === "1";
 
-async function emptyForm(deps: LoginRouteDeps, request: Request): Promise<LoginForm> {
-  const { searchParams } = new URL(request.url);
+async function readQuery(deps: LoginRouteDeps, request: Request): Promise<StartForm> {
+  const { searchParams: query } = new URL(request.url);
   return {
-    returnTo: safeReturnTo(searchParams.get("return_to")),
-    formToken: formCookie(deps, request) ?? randomToken(),
-    client: await deps.clients.find(searchParams.get("client_id") ?? ""),
-    email: searchParams.get("login_hint")?.slice(0, 254) ?? "",
+    returnTo: safeReturnTo(query.get("return_to")),
+    client: await deps.clients.find(query.get("client_id") ?? ""),
+    email: query.get("login_hint")?.slice(0, 254) ?? "",
+    acr: wantedAcr(query.get("acr") ?? "") ?? "",
     problem: undefined,
   };
 }
 
-/** On https no other host can set this cookie, not even one below or above ours. */
-const formCookieName = (issuer: string) =>
-  issuer.startsWith("https:") ? "__Host-behalf_form" : "behalf_form";
-
-function formCookie(deps: LoginRouteDeps, request: Request): string | undefined {
-  const value = readCookie(request, formCookieName(deps.issuer));
-  return value !== undefined && FORM_TOKEN.test(value) ? value : undefined;
-}
-
-/** A form counts when its token equals this browser's cookie: nobody can log a visitor in as somebody else. */
-async function readForm(
-  deps: LoginRouteDeps,
-  c: Context,
-): Promise<{ form: LoginForm | undefined; fields: ReadonlyMap<string, string> }> {
-  const fields = new Map([...(await readFields(c.req.raw))].map(([name, value]) => [name, String(value)]));
-  const cookie = formCookie(deps, c.req.raw);
-  const token = fields.get("form_token");
-  const genuine = cookie !== undefined && token !== undefined && equalInConstantTime(cookie, token);
-  if (!genuine || !deps.sessions.isSameOrigin(c.req.raw)) return { form: undefined, fields };
-  const form = {
-    returnTo: safeReturnTo(fields.get("return_to") ?? null),
-    formToken: token,
+async function readStart(deps: LoginRouteDeps, fields: ReadonlyMap<string, string>): Promise<StartForm> {
+  return {
+    returnTo: safeReturnTo(fields.get("return_to")),
     client: await deps.clients.find(fields.get("client_id") ?? ""),
     // As it came: cut to length it would be another address.
     email: fields.get("email") ?? "",
+    acr: wantedAcr(fields.get("acr")) ?? "",
     problem: undefined,
   };
-  return { form, fields };
 }
 
-async function enter(deps: LoginRouteDeps, request: Request, user: { id: string }, returnTo: string) {
-  const cookie = await deps.sessions.start(request, user);
-  return new Response(null, {
-    status: 303,
-    headers: { location: returnTo, "set-cookie": cookie, "cache-control": "no-store" },
-  });
+function beginFlow(
+  deps: LoginRouteDeps,
+  request: Request,
+  form: Pick<StartForm, "returnTo" | "client" | "acr">,
+  who: { email: string; carried?: BrowserSession },
+) {
+  const { carried } = who;
+  const start: FlowRequest = {
+    returnTo: form.returnTo,
+    clientId: form.client?.id,
+    acr: wantedAcr(form.acr),
+    ...(carried
+      ? {
+          expectedUserId: carried.userId,
+          carried: { userId: carried.userId, amr: carried.amr, at: carried.authenticatedAt },
+        }
+      : {}),
+  };
+  return deps.flows.begin(deps.browser.readOrMake(request), { ...start, identifier: who.email.trim() });
 }
 
-function showLogin(deps: LoginRouteDeps, request: Request, form: LoginForm, status = 200): Promise<Response> {
+function withBrowser(browser: BrowserToken, request: Request, response: Response): Response {
+  response.headers.append("set-cookie", browser.cookie(browser.readOrMake(request)));
+  return response;
+}
+
+function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Promise<Response> {
   const language = pickLanguage(request);
-  const signUp = deps.signUp ? addressOf("/signup", form) : undefined;
-  const body = loginView(language, form, signUp);
-  return page(deps, {
-    language,
-    title: language.texts.login.title,
-    body,
-    form,
-    status,
-    self: addressOf("/login", form),
+  const body = identifierView(language, form, {
+    hidden: deps.kit.hiddenFields(request, undefined),
+    signUpAddress: deps.signUp ? addressOf("/signup", form) : undefined,
   });
+  return deps.kit.page(
+    request,
+    { id: "", clientId: form.client?.id },
+    { title: language.texts.login.title, body, language, self: addressOf("/login", form) },
+  );
 }
 
 function showSignUp(
   deps: LoginRouteDeps,
   request: Request,
-  form: LoginForm & { name: string },
+  form: StartForm & { name: string },
   status = 200,
-) {
-  const language = pickLanguage(request);
-  const body = signUpView(language, form, addressOf("/login", form));
-  return page(deps, {
-    language,
-    title: language.texts.signUp.title,
-    body,
-    form,
-    status,
-    self: addressOf("/signup", form),
-  });
-}
-
-function page(
-  deps: LoginRouteDeps,
-  options: {
-    language: Language;
-    title: string;
-    body: ReturnType<typeof loginView>;
-    form: LoginForm;
-    status: number;
-    self: string;
-  },
 ): Promise<Response> {
-  const { language, form } = options;
-  const secure = deps.issuer.startsWith("https:") ? "; Secure" : "";
-  return renderPage({
-    ...options,
-    formTargets: [...deps.formTargets, ...originsOf(form.client?.redirectUris ?? [])],
-    headers: {
-      "set-cookie": `${formCookieName(deps.issuer)}=${form.formToken}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600${secure}`,
-      "content-language": language.tag,
-    },
+  const language = pickLanguage(request);
+  const body = signUpView(language, form, {
+    hidden: deps.kit.hiddenFields(request, undefined),
+    loginAddress: addressOf("/login", form),
   });
+  return deps.kit.page(
+    request,
+    { id: "", clientId: form.client?.id },
+    { title: language.texts.signUp.title, body, language, status, self: addressOf("/signup", form) },
+  );
 }
 
-function addressOf(path: string, form: LoginForm): string {
-  const email = form.email ? `&login_hint=${encodeURIComponent(form.email)}` : "";
-  const client = form.client ? `&client_id=${encodeURIComponent(form.client.id)}` : "";
-  return `${path}?return_to=${encodeURIComponent(form.returnTo)}${client}${email}`;
+function addressOf(path: string, form: Pick<StartForm, "returnTo" | "client" | "email" | "acr">): string {
+  const params = new URLSearchParams({ return_to: form.returnTo });
+  if (form.client) params.set("client_id", form.client.id);
+  if (form.email) params.set("login_hint", form.email);
+  if (form.acr) params.set("acr", form.acr);
+  return `${path}?${params}`;
 }
-
-const originsOf = (addresses: readonly string[]) => [
-  ...new Set(addresses.map((address) => new URL(address).origin)),
-];
 
 function signUpProblem({ texts }: Language, code: string, password: string): string | undefined {
   if (code === "login.email_invalid") return texts.signUp.emailInvalid;
   if (code === "login.email_taken") return texts.signUp.failed;
   if (code !== "login.password_unfit") return undefined;
   return password.length > 200 ? texts.signUp.passwordLong : texts.signUp.passwordShort;
-}
-
-function forged({ texts, tag }: Language): Promise<Response> {
-  const language = { texts, tag };
-  return renderPage({
-    language,
-    title: texts.error.title,
-    body: messageView(texts.error.title, texts.error.forbidden),
-    status: 403,
-  });
 }

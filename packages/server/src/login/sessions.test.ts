@@ -27,7 +27,7 @@ async function setUp(open: () => Promise<Storage>) {
   /** A browser that is logged in: its cookie and its session. */
   const enter = async (former = "") => {
     const before = new Request(ISSUER, { headers: { cookie: former } });
-    const cookie = (await login.sessions.start(before, user)).split(";")[0] ?? "";
+    const cookie = (await login.sessions.start(before, user, { amr: ["pwd"] })).split(";")[0] ?? "";
     const session = await login.sessions.current(requestOf(cookie));
     assert.ok(session);
     return { cookie, session };

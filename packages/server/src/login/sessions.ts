@@ -3,24 +3,32 @@ import { equalInConstantTime, keyedHash, tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Storage } from "../storage/index.ts";
+import type { Amr } from "./amr.ts";
 import { loginError } from "./errors.ts";
 import type { BrowserSession, Sessions } from "./index.ts";
 import type { LoginTables } from "./store.ts";
 
-const ABSOLUTE_MS = 14 * 86_400_000;
-const IDLE_MS = 3 * 86_400_000;
 /** How often the time of last use is written; a write for each page would cost a commit. */
 const TOUCH_MS = 60_000;
 const MAX_USER_AGENT_LENGTH = 300;
 const SWEEP_ROWS = 1_000;
+
+/** How long a log-in lasts: without use, and at most. */
+export interface SessionLifetime {
+  readonly idleSeconds: number;
+  readonly absoluteSeconds: number;
+}
 
 export function createSessions(deps: {
   storage: Storage;
   clock: Clock;
   issuer: string;
   csrfKey: Buffer;
+  lifetime: SessionLifetime;
 }): Sessions {
   const { storage, clock, csrfKey } = deps;
+  const idleMs = deps.lifetime.idleSeconds * 1_000;
+  const absoluteMs = deps.lifetime.absoluteSeconds * 1_000;
   const origin = new URL(deps.issuer).origin;
   const secure = deps.issuer.startsWith("https:");
   const cookieName = secure ? "__Host-behalf_session" : "behalf_session";
@@ -42,13 +50,14 @@ export function createSessions(deps: {
         "sessions.authenticated_at",
         "sessions.last_seen_at",
         "sessions.expires_at",
+        "sessions.amr",
         "users.email",
         "users.name",
         "users.disabled_at",
       ])
       .where("sessions.id_hash", "=", idHash)
       .executeTakeFirst();
-    if (!row || row.expires_at <= now || row.last_seen_at + IDLE_MS <= now || row.disabled_at !== null)
+    if (!row || row.expires_at <= now || row.last_seen_at + idleMs <= now || row.disabled_at !== null)
       return undefined;
     if (now - row.last_seen_at > TOUCH_MS)
       await db().updateTable("sessions").set({ last_seen_at: now }).where("id_hash", "=", idHash).execute();
@@ -58,6 +67,8 @@ export function createSessions(deps: {
       email: row.email,
       name: row.name ?? undefined,
       authenticatedAt: row.authenticated_at,
+      // Written by start().
+      amr: JSON.parse(row.amr) as Amr[],
       csrf: keyedHash(csrfKey, idHash),
     };
   }
@@ -73,7 +84,7 @@ export function createSessions(deps: {
         throw loginError("login.form_forged");
     },
     isSameOrigin: (request) => isSameOrigin(request, origin),
-    async start(request, user) {
+    async start(request, user, proof) {
       const now = clock.now();
       const value = randomToken();
       await db()
@@ -83,14 +94,14 @@ export function createSessions(deps: {
           user_id: user.id,
           created_at: now,
           last_seen_at: now,
-          authenticated_at: now,
-          expires_at: now + ABSOLUTE_MS,
-          amr: JSON.stringify(["pwd"]),
+          authenticated_at: proof.authenticatedAt ?? now,
+          expires_at: now + absoluteMs,
+          amr: JSON.stringify(proof.amr),
           user_agent: request.headers.get("user-agent")?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
         })
         .execute();
       await removeOld(request);
-      return cookie(value, ABSOLUTE_MS / 1_000);
+      return cookie(value, absoluteMs / 1_000);
     },
     async end(request) {
       await removeOld(request);
@@ -102,8 +113,35 @@ export function createSessions(deps: {
         storage.db(),
       );
     },
-    async endAllOf(userId) {
-      await db().deleteFrom("sessions").where("user_id", "=", userId).execute();
+    async list(userId) {
+      const now = clock.now();
+      const rows = await db()
+        .selectFrom("sessions")
+        .selectAll()
+        .where("user_id", "=", userId)
+        .where("expires_at", ">", now)
+        .where("last_seen_at", ">", now - idleMs)
+        .orderBy("last_seen_at", "desc")
+        .execute();
+      return rows.map((row) => ({
+        id: row.id_hash,
+        startedAt: row.created_at,
+        lastSeenAt: row.last_seen_at,
+        userAgent: row.user_agent ?? undefined,
+      }));
+    },
+    async endOne(userId, id) {
+      const row = await db()
+        .deleteFrom("sessions")
+        .where("id_hash", "=", id)
+        .where("user_id", "=", userId)
+        .returning("id_hash")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+    async endAllOf(userId, except) {
+      const all = db().deleteFrom("sessions").where("user_id", "=", userId);
+      await (except === undefined ? all : all.where("id_hash", "!=", except)).execute();
     },
   };
 

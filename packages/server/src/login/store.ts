@@ -30,4 +30,15 @@ export interface LoginTables {
     amr: string;
     user_agent: string | null;
   };
+  login_flows: {
+    id_hash: string;
+    browser_hash: string;
+    request: string;
+    identifier: string;
+    user_id: string | null;
+    amr: string;
+    proven_at: number | null;
+    created_at: number;
+    expires_at: number;
+  };
 }

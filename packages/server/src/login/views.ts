@@ -3,43 +3,51 @@ import type { Client, Interaction } from "../oauth/index.ts";
 import type { Language, Texts } from "../pages/languages/index.ts";
 import type { Html } from "../pages/layout.ts";
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from "./accounts.ts";
+import type { Hidden } from "./kit.ts";
 
-/** What the log-in and sign-up forms carry. */
-export interface LoginForm {
+/** What the first page and the sign-up page carry from one to the other. */
+export interface StartForm {
   readonly returnTo: string;
-  readonly formToken: string;
   /** The app one is on the way to. */
   readonly client: Client | undefined;
   readonly email: string;
+  /** A context that the log-in has to reach; see amr.ts. */
+  readonly acr: string;
   readonly problem: string | undefined;
 }
 
-export function loginView({ texts }: Language, form: LoginForm, signUpAddress: string | undefined): Html {
+/** Who is it? The password field is for managers that fill in both at once; people meet it on the next page. */
+export function identifierView(
+  language: Language,
+  form: StartForm,
+  more: { hidden: Hidden; signUpAddress: string | undefined },
+): Html {
+  const { texts } = language;
   const t = texts.login;
   return html`<h1>${t.title}</h1>
-${form.client ? html`<p class="soft">${t.toContinue(form.client.name)}</p>` : ""}
+${lead(language, form.client)}
 ${alert(form.problem)}
 <form method="post" action="/login">
-${hidden(form)}
-${emailField(texts, form.email, form.email === "")}
-<label for="password">${t.password}
-<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="${MAX_PASSWORD_LENGTH}" ${form.email ? "autofocus" : ""}></label>
-<div class="actions"><button>${t.submit}</button></div>
+${hiddenInputs(more.hidden)}${startInputs(form)}
+${emailField(texts, form.email, true)}
+<input class="autofill" type="password" name="password" autocomplete="current-password" tabindex="-1" aria-hidden="true" maxlength="${MAX_PASSWORD_LENGTH}">
+<div class="actions"><button>${texts.common.continue}</button></div>
 </form>
-${signUpAddress ? html`<p class="soft">${t.noAccount} <a href="${signUpAddress}">${t.signUp}</a></p>` : ""}`;
+${more.signUpAddress ? html`<p class="soft">${t.noAccount} <a href="${more.signUpAddress}">${t.signUp}</a></p>` : ""}`;
 }
 
 export function signUpView(
-  { texts }: Language,
-  form: LoginForm & { name: string },
-  loginAddress: string,
+  language: Language,
+  form: StartForm & { name: string },
+  more: { hidden: Hidden; loginAddress: string },
 ): Html {
+  const { texts } = language;
   const t = texts.signUp;
   return html`<h1>${t.title}</h1>
-${form.client ? html`<p class="soft">${texts.login.toContinue(form.client.name)}</p>` : ""}
+${lead(language, form.client)}
 ${alert(form.problem)}
 <form method="post" action="/signup">
-${hidden(form)}
+${hiddenInputs(more.hidden)}${startInputs(form)}
 <label for="name">${t.name}
 <input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required ${form.name ? "" : "autofocus"}></label>
 ${emailField(texts, form.email, form.name !== "" && form.email === "")}
@@ -47,7 +55,7 @@ ${emailField(texts, form.email, form.name !== "" && form.email === "")}
 <input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}"></label>
 <div class="actions"><button>${t.submit}</button></div>
 </form>
-<p class="soft">${t.haveAccount} <a href="${loginAddress}">${t.logIn}</a></p>`;
+<p class="soft">${t.haveAccount} <a href="${more.loginAddress}">${t.logIn}</a></p>`;
 }
 
 export function consentView(
@@ -97,10 +105,35 @@ export function messageView(title: string, text: string): Html {
   return html`<h1>${title}</h1><p>${text}</p>`;
 }
 
-function hidden(form: LoginForm): Html {
+/** Where the person goes on to. */
+export function lead({ texts }: Language, client: Client | undefined): Html {
+  return client ? html`<p class="soft">${texts.login.toContinue(client.name)}</p>` : html``;
+}
+
+/** Who is logging in, with a way back for somebody else. */
+export function whoIsThis({ texts }: Language, identifier: string, startAgain: string): Html {
+  return html`<p class="who"><strong>${identifier}</strong> <a href="${startAgain}">${texts.login.notYou}</a></p>`;
+}
+
+/** Links to the other ways of proving it. */
+export function otherWays({ texts }: Language, others: readonly { path: string; label: string }[]): Html {
+  if (others.length === 0) return html``;
+  const links = others.map(
+    ({ path, label }) => html`<li><a class="button plain" href="${path}">${label}</a></li>`,
+  );
+  return html`<p class="divider"><span>${texts.login.or}</span></p><ul class="ways">${links}</ul>`;
+}
+
+/** What each form of a log-in repeats. */
+export function hiddenInputs(hidden: Hidden): Html {
+  return html`<input type="hidden" name="form_token" value="${hidden.formToken}">
+${hidden.flow ? html`<input type="hidden" name="flow" value="${hidden.flow}">` : ""}`;
+}
+
+function startInputs(form: StartForm): Html {
   return html`<input type="hidden" name="return_to" value="${form.returnTo}">
-<input type="hidden" name="form_token" value="${form.formToken}">
-<input type="hidden" name="client_id" value="${form.client?.id ?? ""}">`;
+<input type="hidden" name="client_id" value="${form.client?.id ?? ""}">
+<input type="hidden" name="acr" value="${form.acr}">`;
 }
 
 function emailField(texts: Texts, value: string, focused: boolean): Html {
@@ -108,7 +141,8 @@ function emailField(texts: Texts, value: string, focused: boolean): Html {
 <input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${value}" ${focused ? "autofocus" : ""}></label>`;
 }
 
-function alert(problem: string | undefined): Html {
+/** What was wrong with the last try. */
+export function alert(problem: string | undefined): Html {
   return problem ? html`<p class="alert" role="alert">${problem}</p>` : html``;
 }
 

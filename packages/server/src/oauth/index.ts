@@ -114,7 +114,7 @@ export interface Interactions {
   find(node: NodeExchange): Promise<Interaction | undefined>;
   finishLogin(
     node: NodeExchange,
-    login: { userId: string; authenticatedAt: number; amr: readonly string[] },
+    login: { userId: string; authenticatedAt: number; amr: readonly string[]; acr: string },
   ): Promise<string>;
   finishConsent(node: NodeExchange): Promise<string>;
   deny(node: NodeExchange): Promise<string>;

@@ -72,6 +72,7 @@ export function createInteractions(deps: {
           accountId: login.userId,
           ts: Math.floor(login.authenticatedAt / 1_000),
           amr: [...login.amr],
+          acr: login.acr,
         },
       }),
     async finishConsent(node) {

@@ -18,9 +18,16 @@ export const en = {
     signUp: "Sign up",
     toContinue: (app: string) => `to continue to ${app}`,
     wrong: "The e-mail address or the password is wrong.",
+    usePassword: "Use your password",
+    notYou: "Not you?",
+    or: "or",
     locked: "Too many attempts. Wait a few minutes and try again.",
     expiredTitle: "This page has expired",
     expired: "Go back to the app and start again.",
+  },
+  secondFactor: {
+    title: "One more step",
+    choose: "Choose how to show that it is you.",
   },
   signUp: {
     title: "Create your account",

@@ -20,9 +20,16 @@ export const ja: Texts = {
     signUp: "新規登録",
     toContinue: (app) => `${app} に進みます`,
     wrong: "メールアドレスまたはパスワードが正しくありません。",
+    usePassword: "パスワードを使う",
+    notYou: "別の人ですか?",
+    or: "または",
     locked: "試行回数が多すぎます。数分待ってからもう一度お試しください。",
     expiredTitle: "このページは有効期限が切れました",
     expired: "アプリに戻って、最初からやり直してください。",
+  },
+  secondFactor: {
+    title: "あと1つ確認します",
+    choose: "本人確認の方法を選んでください。",
   },
   signUp: {
     title: "アカウントを作成",

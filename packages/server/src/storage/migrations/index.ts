@@ -5,6 +5,7 @@ import { oauth } from "./0003-oauth.ts";
 import { vault } from "./0004-vault.ts";
 import { approvals } from "./0005-approvals.ts";
 import { fga } from "./0006-fga.ts";
+import { loginFlows } from "./0007-login-flows.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
-export const migrations: readonly Migration[] = [foundation, login, oauth, vault, approvals, fga];
+export const migrations: readonly Migration[] = [foundation, login, oauth, vault, approvals, fga, loginFlows];

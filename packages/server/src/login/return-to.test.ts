@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { safeReturnTo } from "./routes.ts";
+import { safeReturnTo } from "./return-to.ts";
 
 describe("the address after log-in", () => {
   it("is the path that was asked for", () => {

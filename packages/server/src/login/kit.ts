@@ -1,0 +1,175 @@
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+import type { Audit } from "../audit/index.ts";
+import type { Client, Clients } from "../oauth/index.ts";
+import { type Language, pickLanguage } from "../pages/languages/index.ts";
+import { type Html, renderPage } from "../pages/layout.ts";
+import { ACR, type Amr, acrOf } from "./amr.ts";
+import type { BrowserToken } from "./browser-token.ts";
+import { loginEvents } from "./events.ts";
+import type { Flow, Flows } from "./flows.ts";
+import { readFields } from "./form-fields.ts";
+import type { Sessions } from "./index.ts";
+import type { LoginMethod } from "./methods/index.ts";
+import { messageView } from "./views.ts";
+
+/** A request of the login pages. */
+export type LoginContext = Context<{ Bindings: HttpBindings }>;
+
+/** A posted form that its own page sent, in the browser where the flow began. */
+export interface FlowForm {
+  readonly flow: Flow;
+  /** Each field once. */
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+/** What the pages of a log-in have in common; each method of logging in builds on it. */
+export interface LoginKit {
+  /** The flow that the address names with `?flow=`; `undefined` when it is over, or another browser's. */
+  flowOf(request: Request): Promise<Flow | undefined>;
+  /** A posted form with its flow (field `flow`), or the page that refuses it. */
+  readFlowForm(c: LoginContext): Promise<FlowForm | Response>;
+  /** A posted form without a flow: its fields when it came from our page in this browser, or the refusal. */
+  readForm(c: LoginContext): Promise<ReadonlyMap<string, string> | Response>;
+  /** Renders a page of the flow; forms in it carry `hiddenFields(flow)`. */
+  page(
+    request: Request,
+    flow: Pick<Flow, "clientId" | "id"> | undefined,
+    page: { title: string; body: Html; status?: number; self?: string; language?: Language },
+  ): Promise<Response>;
+  /** Fields that every form of a page repeats. */
+  hiddenFields(request: Request, flow: Pick<Flow, "id"> | undefined): Hidden;
+  /** The app that the flow leads to. */
+  clientOf(flow: Pick<Flow, "clientId">): Promise<Client | undefined>;
+  /**
+   * What somebody has just proven: goes on to the second factor when one is due, and otherwise logs in and
+   * goes on to where they wanted. Call it once the proof has been used up.
+   */
+  prove(request: Request, flow: Flow, userId: string, amr: readonly Amr[]): Promise<Response>;
+  /** Other ways to prove the same, for the links below a form. */
+  others(flow: Flow, than: string, language: Language): readonly { path: string; label: string }[];
+  /** What to say when the flow is over. */
+  expired(request: Request): Promise<Response>;
+}
+
+/** Values of a form's hidden fields. `formToken` is the value that this browser's cookie holds. */
+export interface Hidden {
+  readonly formToken: string;
+  readonly flow: string;
+}
+
+export interface LoginKitDeps {
+  readonly flows: Flows;
+  readonly sessions: Sessions;
+  readonly browser: BrowserToken;
+  readonly clients: Clients;
+  readonly audit: Audit;
+  /** Filled after the methods were made; they are made with this kit. */
+  readonly methods: () => readonly LoginMethod[];
+  /** Origins beside the app's that a log-in may lead to through redirects: providers. */
+  readonly formTargets: readonly string[];
+}
+
+export function createLoginKit(deps: LoginKitDeps): LoginKit {
+  const { flows, sessions, browser } = deps;
+
+  async function readForm(c: LoginContext): Promise<ReadonlyMap<string, string> | Response> {
+    const request = c.req.raw;
+    const fields = new Map([...(await readFields(request))].map(([name, value]) => [name, String(value)]));
+    const genuine = browser.matches(request, fields.get("form_token")) && sessions.isSameOrigin(request);
+    return genuine ? fields : forged(pickLanguage(request));
+  }
+
+  async function clientOf({ clientId }: Pick<Flow, "clientId">): Promise<Client | undefined> {
+    return clientId === undefined ? undefined : deps.clients.find(clientId);
+  }
+
+  async function secondFactors(userId: string): Promise<readonly LoginMethod[]> {
+    const found: LoginMethod[] = [];
+    for (const method of deps.methods()) if (await method.isEnrolled?.(userId)) found.push(method);
+    return found;
+  }
+
+  /** Starts the session; of two answers to the last question one counts. */
+  async function complete(request: Request, flow: Flow, userId: string): Promise<Response> {
+    if (!(await flows.end(flow))) return expired(request);
+    const carriedAt = flow.carried?.at;
+    const cookie = await sessions.start(
+      request,
+      { id: userId },
+      { amr: flow.amr, authenticatedAt: carriedAt },
+    );
+    await deps.audit.append({
+      action: loginEvents.loggedIn,
+      userId,
+      clientId: flow.clientId,
+      outcome: "allowed",
+      details: { amr: flow.amr.join(" ") },
+    });
+    return redirect(flow.returnTo, cookie);
+  }
+
+  return {
+    readForm,
+    clientOf,
+    expired,
+    flowOf: (request) => flows.find(browser.read(request), new URL(request.url).searchParams.get("flow")),
+    async readFlowForm(c) {
+      const fields = await readForm(c);
+      if (fields instanceof Response) return fields;
+      const flow = await flows.find(browser.read(c.req.raw), fields.get("flow"));
+      return flow ? { flow, fields } : expired(c.req.raw);
+    },
+    hiddenFields: (request, flow) => ({ formToken: browser.readOrMake(request), flow: flow?.id ?? "" }),
+    async page(request, flow, page) {
+      const language = page.language ?? pickLanguage(request);
+      const client = flow && (await clientOf(flow));
+      return renderPage({
+        ...page,
+        language,
+        formTargets: [...deps.formTargets, ...originsOf(client?.redirectUris ?? [])],
+        headers: {
+          "set-cookie": browser.cookie(browser.readOrMake(request)),
+          "content-language": language.tag,
+        },
+      });
+    },
+    async prove(request, flow, userId, amr) {
+      const proven = await flows.addProof(flow, userId, amr);
+      if (!proven) return expired(request);
+      const second = isSingle(proven.amr) ? await secondFactors(userId) : [];
+      if (second.length > 0) return redirect(`/login/second-factor?flow=${flow.id}`);
+      return complete(request, proven, userId);
+    },
+    others: (flow, than, language) =>
+      deps
+        .methods()
+        .filter((method) => method.name !== than)
+        .map((method) => method.offer?.(flow, language))
+        .filter((offer) => offer !== undefined),
+  };
+}
+
+const isSingle = (amr: readonly Amr[]): boolean => acrOf(amr) === ACR.single;
+
+/** A redirect that is not cached; with the session's cookie when there is one. */
+export function redirect(location: string, cookie?: string): Response {
+  const headers = new Headers({ location, "cache-control": "no-store" });
+  if (cookie) headers.set("set-cookie", cookie);
+  return new Response(null, { status: 303, headers });
+}
+
+async function expired(request: Request): Promise<Response> {
+  const language = pickLanguage(request);
+  const { expiredTitle, expired: text } = language.texts.login;
+  return renderPage({ language, title: expiredTitle, body: messageView(expiredTitle, text), status: 400 });
+}
+
+async function forged(language: Language): Promise<Response> {
+  const { title, forbidden } = language.texts.error;
+  return renderPage({ language, title, body: messageView(title, forbidden), status: 403 });
+}
+
+const originsOf = (addresses: readonly string[]) => [
+  ...new Set(addresses.map((address) => new URL(address).origin)),
+];

@@ -1,0 +1,37 @@
+import type { Hono } from "hono";
+import type { Language } from "../../pages/languages/index.ts";
+import type { Flow } from "../flows.ts";
+import type { LoginKit } from "../kit.ts";
+import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
+
+/** A way to prove who one is. */
+export interface LoginMethod {
+  readonly name: string;
+  /**
+   * The method's page for a flow, as a link on the pages of the others. Absent, or `undefined`, when it is
+   * not on offer. Must not depend on who the user is before something was proven: that would tell strangers.
+   */
+  offer?(flow: Flow, language: Language): { readonly path: string; readonly label: string } | undefined;
+  /** Second factors alone: whether this user has it set up, and is asked for it after a first factor. */
+  isEnrolled?(userId: string): Promise<boolean>;
+  /** Its pages. */
+  routes(): Hono;
+}
+
+/** What the methods are made with. */
+export interface MethodDeps extends PasswordMethodDeps {
+  readonly kit: LoginKit;
+}
+
+/** Every method; and the password's by its name, which a password manager may fill in on the first page. */
+export interface Methods {
+  readonly password: PasswordMethod;
+  /** In the order in which they are offered. */
+  readonly all: readonly LoginMethod[];
+}
+
+/** Every method. A new one is a folder here and a line in this function. */
+export function createMethods(deps: MethodDeps): Methods {
+  const password = createPasswordMethod(deps);
+  return { password, all: [password] };
+}

@@ -1,0 +1,76 @@
+import { Hono } from "hono";
+import { secret } from "../../../lib/secret.ts";
+import { pickLanguage } from "../../../pages/languages/index.ts";
+import type { Flow } from "../../flows.ts";
+import type { Accounts } from "../../index.ts";
+import type { LoginKit } from "../../kit.ts";
+import type { LoginMethod } from "../index.ts";
+import { passwordView } from "./views.ts";
+
+export interface PasswordMethodDeps {
+  readonly kit: LoginKit;
+  readonly accounts: Accounts;
+}
+
+/** The password of an account. */
+export interface PasswordMethod extends LoginMethod {
+  /** Tries a password for the flow's identifier; goes on, or shows the password page with what was wrong. */
+  attempt(request: Request, flow: Flow, password: string): Promise<Response>;
+}
+
+export const PASSWORD_PATH = "/login/password";
+
+export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): PasswordMethod {
+  async function show(request: Request, flow: Flow, problem?: string, status = 200): Promise<Response> {
+    const language = pickLanguage(request);
+    const body = passwordView(language, {
+      hidden: kit.hiddenFields(request, flow),
+      identifier: flow.identifier,
+      client: await kit.clientOf(flow),
+      others: kit.others(flow, "password", language),
+      problem,
+      startAgain: startAddress(flow),
+    });
+    const self = `${PASSWORD_PATH}?flow=${flow.id}`;
+    return kit.page(request, flow, { title: language.texts.login.title, body, status, self, language });
+  }
+
+  async function attempt(request: Request, flow: Flow, password: string): Promise<Response> {
+    const result = await accounts.authenticate(flow.identifier, secret(password));
+    if (result.outcome === "ok") return kit.prove(request, flow, result.user.id, ["pwd"]);
+    const { login } = pickLanguage(request).texts;
+    return result.outcome === "locked"
+      ? show(request, flow, login.locked, 429)
+      : show(request, flow, login.wrong, 401);
+  }
+
+  return {
+    name: "password",
+    attempt,
+    offer: (flow, { texts }) => ({
+      path: `${PASSWORD_PATH}?flow=${flow.id}`,
+      label: texts.login.usePassword,
+    }),
+    routes() {
+      const app = new Hono();
+      app.get(PASSWORD_PATH, async (c) => {
+        const flow = await kit.flowOf(c.req.raw);
+        return flow ? show(c.req.raw, flow) : kit.expired(c.req.raw);
+      });
+      app.post(PASSWORD_PATH, async (c) => {
+        const form = await kit.readFlowForm(c as never);
+        if (form instanceof Response) return form;
+        return attempt(c.req.raw, form.flow, form.fields.get("password") ?? "");
+      });
+      return app;
+    },
+  };
+}
+
+/** The first page again, for somebody who mistyped who they are. */
+export function startAddress(flow: Flow): string {
+  const params = new URLSearchParams({ return_to: flow.returnTo });
+  if (flow.clientId !== undefined) params.set("client_id", flow.clientId);
+  if (flow.identifier !== "") params.set("login_hint", flow.identifier);
+  return `/login?${params}`;
+}
