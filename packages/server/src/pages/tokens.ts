@@ -33,7 +33,7 @@ button.deny { background: var(--danger); border-color: var(--danger); color: var
 button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
 button:hover, .button:hover { filter: brightness(1.07); }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; } .actions > * { flex: 1 1 9rem; } .actions form > button { width: 100%; }
-.autofill { position: absolute; width: 1px; height: 1px; opacity: 0; pointer-events: none; border: 0; padding: 0; }
+input.autofill[type] { position: absolute; width: 1px; height: 1px; opacity: 0; pointer-events: none; border: 0; padding: 0; }
 .who { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: baseline; justify-content: space-between; padding: .6rem .8rem; background: var(--quote); border-radius: 8px; margin-top: 1rem; }
 .divider { display: flex; align-items: center; gap: .75rem; color: var(--ink-soft); font-size: .875rem; margin: 1.5rem 0 0; } .divider::before, .divider::after { content: ""; flex: 1; border-top: 1px solid var(--line); }
 ul.ways { list-style: none; margin: 1rem 0 0; padding: 0; display: grid; gap: .6rem; } ul.ways .button, ul.ways button { width: 100%; }
