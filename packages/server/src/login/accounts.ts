@@ -107,6 +107,16 @@ export function createAccounts(deps: {
         .execute();
     },
 
+    async rename(userId, name) {
+      const visible = readableName(name);
+      if (visible === null) return;
+      await db()
+        .updateTable("users")
+        .set({ name: visible, updated_at: clock.now() })
+        .where("id", "=", userId)
+        .execute();
+    },
+
     async hasPassword(userId) {
       const row = await db()
         .selectFrom("users")
@@ -138,11 +148,7 @@ export function createAccounts(deps: {
         email: email.normalize("NFKC").trim(),
         email_key: key,
         email_verified: 0,
-        name:
-          name
-            ?.replace(/\p{Cc}/gu, "")
-            .trim()
-            .slice(0, MAX_NAME_LENGTH) || null,
+        name: readableName(name),
         picture: null,
         locale: locale ?? null,
         password_hash: passwordHash,
@@ -192,6 +198,16 @@ export function createAccounts(deps: {
         limit ${SWEEP_ROWS})`.execute(storage.db());
     },
   };
+}
+
+/** A name as it is shown; `null` when nothing of it can be. */
+function readableName(name: string | undefined): string | null {
+  return (
+    name
+      ?.replace(/\p{Cc}/gu, "")
+      .trim()
+      .slice(0, MAX_NAME_LENGTH) || null
+  );
 }
 
 /** One person, one key: case, compatibility forms and surrounding space do not make another address. */

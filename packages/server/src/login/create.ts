@@ -7,6 +7,7 @@ import type { Clients, Interactions } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { createAccounts } from "./accounts.ts";
 import { createBrowserToken } from "./browser-token.ts";
+import { createChangePassword } from "./change-password.ts";
 import { createFlows } from "./flows.ts";
 import type { Accounts, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
@@ -43,6 +44,7 @@ export async function createLogin(deps: {
     storage,
     clock,
     issuer,
+    ids: deps.ids,
     csrfKey: deps.keyring.derive("csrf"),
     lifetime: deps.session ?? DEFAULT_LIFETIME,
   });
@@ -54,7 +56,7 @@ export async function createLogin(deps: {
     routes(late) {
       const browser = createBrowserToken(issuer);
       let methods: readonly LoginMethod[] = [];
-      const kit = createLoginKit({ ...late, flows, sessions, browser, audit, methods: () => methods });
+      const kit = createLoginKit({ ...late, flows, sessions, browser, audit, clock, methods: () => methods });
       const made = createMethods({ kit, accounts });
       methods = made.all;
       return loginRoutes({
@@ -67,6 +69,8 @@ export async function createLogin(deps: {
         kit,
         methods,
         password: made.password,
+        audit,
+        changePassword: createChangePassword({ storage, accounts, audit }),
         signUp: deps.signUp,
       });
     },

@@ -4,4 +4,6 @@ export const loginEvents = {
   loggedIn: "login.logged_in",
   refused: "login.refused",
   locked: "login.locked",
+  passwordChanged: "login.password_changed",
+  sessionEnded: "login.session_ended",
 } as const;

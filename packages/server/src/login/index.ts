@@ -36,7 +36,10 @@ export interface BrowserSessions {
 /** Sessions, as the login slice itself and logging out see them. */
 export interface Sessions extends BrowserSessions {
   isSameOrigin(request: Request): boolean;
-  /** Starts a session for a person who just proved who they are; returns the `Set-Cookie` value. */
+  /**
+   * Starts a session for a person who just proved who they are, or goes on with the one they have here, under a
+   * new cookie; returns the `Set-Cookie` value.
+   */
   start(
     request: Request,
     user: { readonly id: string },
@@ -94,6 +97,8 @@ export interface Accounts extends Users {
    */
   hashPassword(password: Secret): Promise<PasswordHash>;
   setPassword(on: Queryable, userId: string, hash: PasswordHash): Promise<void>;
+  /** Changes the name that is shown; one without anything to show changes nothing. */
+  rename(userId: string, name: string): Promise<void>;
   hasPassword(userId: string): Promise<boolean>;
   /** The person has shown that mail to `email` reaches them; false when that is not their address any more. */
   confirmEmail(on: Queryable, userId: string, email: string): Promise<boolean>;

@@ -1,6 +1,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Audit } from "../audit/index.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Client, Clients } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
@@ -9,7 +10,7 @@ import type { BrowserToken } from "./browser-token.ts";
 import { loginEvents } from "./events.ts";
 import type { Flow, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
-import type { Sessions } from "./index.ts";
+import type { BrowserSession, Sessions } from "./index.ts";
 import type { LoginMethod } from "./methods/index.ts";
 import { messageView } from "./views.ts";
 
@@ -48,9 +49,26 @@ export interface LoginKit {
   prove(request: Request, flow: Flow, userId: string, amr: readonly Amr[]): Promise<Response>;
   /** Other ways to prove the same, for the links below a form. */
   others(flow: Flow, than: string, language: Language): readonly { path: string; label: string }[];
+  /**
+   * The session of somebody who proved who they are within the last ten minutes: what a change to their ways of
+   * logging in needs. Otherwise where to send them; they come back to `returnTo`, a path of ours.
+   */
+  recent(request: Request, returnTo: string): Promise<BrowserSession | Response>;
+  /** A form of the profile, from somebody who proved who they are recently. */
+  readRecentForm(c: LoginContext, returnTo: string): Promise<RecentForm | Response>;
   /** What to say when the flow is over. */
   expired(request: Request): Promise<Response>;
 }
+
+/** A posted form of the profile. */
+export interface RecentForm {
+  readonly session: BrowserSession;
+  /** Each field once. */
+  readonly fields: FormData;
+}
+
+/** How long ago a person may have proven who they are to change how they log in. */
+export const RECENT_MS = 10 * 60_000;
 
 /** Values of a form's hidden fields. `formToken` is the value that this browser's cookie holds. */
 export interface Hidden {
@@ -64,6 +82,7 @@ export interface LoginKitDeps {
   readonly browser: BrowserToken;
   readonly clients: Clients;
   readonly audit: Audit;
+  readonly clock: Clock;
   /** Filled after the methods were made; they are made with this kit. */
   readonly methods: () => readonly LoginMethod[];
   /** Origins beside the app's that a log-in may lead to through redirects: providers. */
@@ -109,8 +128,23 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     return redirect(flow.returnTo, cookie);
   }
 
+  async function recent(request: Request, returnTo: string): Promise<BrowserSession | Response> {
+    const session = await sessions.current(request);
+    if (!session) return redirect(sessions.loginAddress(returnTo));
+    if (deps.clock.now() - session.authenticatedAt < RECENT_MS) return session;
+    return redirect(`/login?${new URLSearchParams({ return_to: returnTo, confirm: "1" })}`);
+  }
+
   return {
     readForm,
+    recent,
+    async readRecentForm(c, returnTo) {
+      const session = await recent(c.req.raw, returnTo);
+      if (session instanceof Response) return session;
+      const fields = await readFields(c.req.raw);
+      sessions.checkForm(c.req.raw, session, fields);
+      return { session, fields };
+    },
     clientOf,
     expired,
     flowOf: (request) => flows.find(browser.read(request), new URL(request.url).searchParams.get("flow")),

@@ -1,5 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
+import type { Audit } from "../audit/index.ts";
 import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
@@ -7,14 +8,15 @@ import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
 import { acrOf, satisfies, wantedAcr } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
-import type { FlowRequest, Flows } from "./flows.ts";
+import type { Flow, FlowRequest, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
-import type { Accounts, BrowserSession, Sessions } from "./index.ts";
+import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
 import { type LoginKit, redirect } from "./kit.ts";
 import type { LoginMethod } from "./methods/index.ts";
 import type { PasswordMethod } from "./methods/password/index.ts";
 import { secondFactorRoutes } from "./methods/second-factor.ts";
+import { profileRoutes } from "./profile/routes.ts";
 import { safeReturnTo } from "./return-to.ts";
 import { identifierView, logoutView, type StartForm, signUpView } from "./views.ts";
 
@@ -31,6 +33,9 @@ export interface LoginRouteDeps {
   readonly kit: LoginKit;
   readonly methods: readonly LoginMethod[];
   readonly password: PasswordMethod;
+  readonly audit: Audit;
+  /** Stores a new password, tells the person, and leaves a record. */
+  readonly changePassword: (userId: string, hash: PasswordHash) => Promise<void>;
 }
 
 /** Log in, sign up, log out, and the interactions of authorization requests. */
@@ -42,6 +47,10 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const request = c.req.raw;
     const form = await readQuery(deps, request);
     const session = await sessions.current(request);
+    if (session && isConfirm(request)) {
+      const flow = await beginFlow(deps, request, form, { email: session.email, confirms: session });
+      return withBrowser(browser, request, redirect(firstPage(deps, request, flow)));
+    }
     const wanted = wantedAcr(form.acr);
     // Somebody who is logged in and has to prove more adds to what they have proven.
     if (session && wanted && !satisfies(acrOf(session.amr), wanted) && wantedAgain(request) === false) {
@@ -60,8 +69,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const password = fields.get("password") ?? "";
     // A password manager fills in both at once.
     if (password !== "") return deps.password.attempt(request, flow, password);
-    const first = deps.methods.find((method) => method.offer?.(flow, pickLanguage(request)));
-    return redirect(first?.offer?.(flow, pickLanguage(request))?.path ?? "/login");
+    return redirect(firstPage(deps, request, flow));
   });
 
   app.get("/signup", async (c) => {
@@ -115,12 +123,26 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     secondFactorRoutes(kit, () => deps.methods),
   );
   for (const method of deps.methods) app.route("/", method.routes());
+  app.route("/", profileRoutes(deps));
   app.route("/", interactionRoutes(deps));
   return app as unknown as Hono;
 }
 
 /** Whether whoever is logged in must prove everything again, as an app or a page of ours asked. */
 const wantedAgain = (request: Request): boolean => new URL(request.url).searchParams.get("again") === "1";
+
+/** Whether a page of ours wants the person who is logged in, and nobody else, to prove again who they are. */
+const isConfirm = (request: Request): boolean => new URL(request.url).searchParams.get("confirm") === "1";
+
+/** The page of the first method that is on offer. */
+function firstPage(deps: LoginRouteDeps, request: Request, flow: Flow): string {
+  const language = pickLanguage(request);
+  for (const method of deps.methods) {
+    const offer = method.offer?.(flow, language);
+    if (offer) return offer.path;
+  }
+  return "/login";
+}
 
 async function readQuery(deps: LoginRouteDeps, request: Request): Promise<StartForm> {
   const { searchParams: query } = new URL(request.url);
@@ -148,16 +170,17 @@ function beginFlow(
   deps: LoginRouteDeps,
   request: Request,
   form: Pick<StartForm, "returnTo" | "client" | "acr">,
-  who: { email: string; carried?: BrowserSession },
+  /** `carried`: what this session has proven counts; `confirms`: only its user counts, and proves it anew. */
+  who: { email: string; carried?: BrowserSession; confirms?: BrowserSession },
 ) {
-  const { carried } = who;
+  const { carried, confirms } = who;
   const start: FlowRequest = {
     returnTo: form.returnTo,
     clientId: form.client?.id,
     acr: wantedAcr(form.acr),
+    expectedUserId: (carried ?? confirms)?.userId,
     ...(carried
       ? {
-          expectedUserId: carried.userId,
           carried: { userId: carried.userId, amr: carried.amr, at: carried.authenticatedAt },
         }
       : {}),

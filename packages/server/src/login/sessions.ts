@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { equalInConstantTime, keyedHash, tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/ids.ts";
 import type { Storage } from "../storage/index.ts";
 import type { Amr } from "./amr.ts";
 import { loginError } from "./errors.ts";
@@ -23,6 +24,7 @@ export function createSessions(deps: {
   storage: Storage;
   clock: Clock;
   issuer: string;
+  ids: Ids;
   csrfKey: Buffer;
   lifetime: SessionLifetime;
 }): Sessions {
@@ -46,6 +48,7 @@ export function createSessions(deps: {
       .selectFrom("sessions")
       .innerJoin("users", "users.id", "sessions.user_id")
       .select([
+        "sessions.public_id",
         "sessions.user_id",
         "sessions.authenticated_at",
         "sessions.last_seen_at",
@@ -62,7 +65,7 @@ export function createSessions(deps: {
     if (now - row.last_seen_at > TOUCH_MS)
       await db().updateTable("sessions").set({ last_seen_at: now }).where("id_hash", "=", idHash).execute();
     return {
-      id: idHash,
+      id: row.public_id,
       userId: row.user_id,
       email: row.email,
       name: row.name ?? undefined,
@@ -87,20 +90,26 @@ export function createSessions(deps: {
     async start(request, user, proof) {
       const now = clock.now();
       const value = randomToken();
-      await db()
-        .insertInto("sessions")
-        .values({
-          id_hash: tokenHash(value),
-          user_id: user.id,
-          created_at: now,
-          last_seen_at: now,
-          authenticated_at: proof.authenticatedAt ?? now,
-          expires_at: now + absoluteMs,
-          amr: JSON.stringify(proof.amr),
-          user_agent: request.headers.get("user-agent")?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-        })
-        .execute();
-      await removeOld(request);
+      const proven = {
+        id_hash: tokenHash(value),
+        last_seen_at: now,
+        authenticated_at: proof.authenticatedAt ?? now,
+        expires_at: now + absoluteMs,
+        amr: JSON.stringify(proof.amr),
+      };
+      if (!(await renew(request, user.id, proven))) {
+        await removeOld(request);
+        await db()
+          .insertInto("sessions")
+          .values({
+            ...proven,
+            public_id: deps.ids.prefixed("ses"),
+            user_id: user.id,
+            created_at: now,
+            user_agent: request.headers.get("user-agent")?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+          })
+          .execute();
+      }
       return cookie(value, absoluteMs / 1_000);
     },
     async end(request) {
@@ -124,7 +133,7 @@ export function createSessions(deps: {
         .orderBy("last_seen_at", "desc")
         .execute();
       return rows.map((row) => ({
-        id: row.id_hash,
+        id: row.public_id,
         startedAt: row.created_at,
         lastSeenAt: row.last_seen_at,
         userAgent: row.user_agent ?? undefined,
@@ -133,17 +142,37 @@ export function createSessions(deps: {
     async endOne(userId, id) {
       const row = await db()
         .deleteFrom("sessions")
-        .where("id_hash", "=", id)
+        .where("public_id", "=", id)
         .where("user_id", "=", userId)
-        .returning("id_hash")
+        .returning("public_id")
         .executeTakeFirst();
       return row !== undefined;
     },
     async endAllOf(userId, except) {
       const all = db().deleteFrom("sessions").where("user_id", "=", userId);
-      await (except === undefined ? all : all.where("id_hash", "!=", except)).execute();
+      await (except === undefined ? all : all.where("public_id", "!=", except)).execute();
     },
   };
+
+  /**
+   * The same person proved again who they are: their session goes on, with a new cookie and a new form token.
+   * One that ended by itself does not come back.
+   */
+  async function renew(request: Request, userId: string, proven: object): Promise<boolean> {
+    const value = readCookie(request, cookieName);
+    if (!value) return false;
+    const now = clock.now();
+    const row = await db()
+      .updateTable("sessions")
+      .set(proven)
+      .where("id_hash", "=", tokenHash(value))
+      .where("user_id", "=", userId)
+      .where("expires_at", ">", now)
+      .where("last_seen_at", ">", now - idleMs)
+      .returning("public_id")
+      .executeTakeFirst();
+    return row !== undefined;
+  }
 
   /** A new login never keeps the session that was there before (session fixation). */
   async function removeOld(request: Request): Promise<void> {

@@ -22,6 +22,7 @@ export interface LoginTables {
   };
   sessions: {
     id_hash: string;
+    public_id: string;
     user_id: string;
     created_at: number;
     last_seen_at: number;

@@ -20,7 +20,7 @@ export interface PageOptions {
   readonly formTargets?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
   /** For somebody who is logged in: leads to their other pages and to log-out. */
-  readonly account?: { readonly current: "approvals" | "accounts" };
+  readonly account?: { readonly current: "approvals" | "accounts" | "profile" };
   /** Address of this page for the language links; absent when a page cannot be shown twice. */
   readonly self?: string;
 }
@@ -86,10 +86,10 @@ export function pageHeaders(formTargets: readonly string[] = []): Record<string,
 }
 
 function accountNavigation(account: NonNullable<PageOptions["account"]>, { texts }: Language): Html {
-  const link = (page: "approvals" | "accounts", label: string) =>
+  const link = (page: "approvals" | "accounts" | "profile", label: string) =>
     html`<a href="/${page}" ${page === account.current ? raw('aria-current="page"') : ""}>${label}</a>`;
   return html`<nav class="account" aria-label="${texts.home.title}">
-${link("approvals", texts.home.approvals)} ${link("accounts", texts.home.accounts)}
+${link("approvals", texts.home.approvals)} ${link("accounts", texts.home.accounts)} ${link("profile", texts.profile.title)}
 <a class="end" href="/logout">${texts.logout.submit}</a>
 </nav>`;
 }

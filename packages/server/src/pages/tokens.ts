@@ -46,6 +46,8 @@ a { color: var(--main); } :focus-visible { outline: 3px solid var(--focus); outl
 ul.plain { list-style: none; margin: 1rem 0 0; padding: 0; }
 ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain > li:first-child { border-top: 0; }
 ul.plain > li > form { margin-top: .9rem; }
+li.row { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; } li.row > div { flex: 1 1 12rem; } li.row .small { display: block; } li.row form { margin: 0 !important; }
+form.inline { display: flex; gap: .75rem; align-items: end; } form.inline > label { flex: 1; }
 ul.checks { list-style: none; padding: 0; margin: 1rem 0; } ul.checks > li { padding: .35rem 0 .35rem 1.75rem; position: relative; }
 ul.checks > li::before { content: "✓"; position: absolute; left: .2rem; color: var(--good); font-weight: 700; }
 dl.facts { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: .5rem 1rem; margin: 1rem 0; } dl.facts dt { color: var(--ink-soft); } dl.facts dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }

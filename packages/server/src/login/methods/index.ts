@@ -1,6 +1,8 @@
 import type { Hono } from "hono";
 import type { Language } from "../../pages/languages/index.ts";
+import type { Html } from "../../pages/layout.ts";
 import type { Flow } from "../flows.ts";
+import type { BrowserSession } from "../index.ts";
 import type { LoginKit } from "../kit.ts";
 import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
 
@@ -14,6 +16,8 @@ export interface LoginMethod {
   offer?(flow: Flow, language: Language): { readonly path: string; readonly label: string } | undefined;
   /** Second factors alone: whether this user has it set up, and is asked for it after a first factor. */
   isEnrolled?(userId: string): Promise<boolean>;
+  /** Its part of the profile page, with links or forms to set it up and to take it away. */
+  profileSection?(session: BrowserSession, language: Language): Promise<Html>;
   /** Its pages. */
   routes(): Hono;
 }

@@ -6,6 +6,16 @@ import { vault } from "./0004-vault.ts";
 import { approvals } from "./0005-approvals.ts";
 import { fga } from "./0006-fga.ts";
 import { loginFlows } from "./0007-login-flows.ts";
+import { sessionIds } from "./0009-session-ids.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
-export const migrations: readonly Migration[] = [foundation, login, oauth, vault, approvals, fga, loginFlows];
+export const migrations: readonly Migration[] = [
+  foundation,
+  login,
+  oauth,
+  vault,
+  approvals,
+  fga,
+  loginFlows,
+  sessionIds,
+];
