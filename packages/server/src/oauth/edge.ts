@@ -4,7 +4,7 @@ import { ApiError } from "../http/errors.ts";
 import { MAX_OAUTH_BODY_BYTES, readBody } from "../http/limits.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { BrowserSessions } from "../login/index.ts";
-import { type FormParams, mapQuery, parseForm, toFormText } from "./form.ts";
+import { mapQuery, parseForm, parseFormAsQuery, toFormText } from "./form.ts";
 import { replayBody } from "./internals.ts";
 import type { HintedLogout } from "./logout.ts";
 import type { OwnGrants } from "./own-grants.ts";
@@ -66,9 +66,10 @@ export function createEdge(deps: {
         (await deps.hintedLogout.handle(request, response))
       )
         return;
+      if (path === "/authorize" && request.method === "POST") return redirectToQuery(request, response);
       if (path === "/authorize" && query !== undefined) request.url = `${path}?${mapQuery(query)}`;
       if (request.method === "POST" && path !== "/oidc/register") {
-        const params = await readParams(request, response);
+        const params = await readParsed(request, response, parseForm);
         if (!params) return;
         if (path === "/oauth/token" && ownGrants.handles(params["grant_type"]))
           return ownGrants.handle(request, response, params);
@@ -109,13 +110,26 @@ function pinOrigin(request: IncomingMessage, issuer: URL): void {
   request.headers["x-forwarded-proto"] = issuer.protocol.slice(0, -1);
 }
 
-async function readParams(
+/**
+ * A form that another site posts brings no cookie along, so it goes on as the same request by GET, which does.
+ * @see OpenID Connect Core section 3.1.2.1
+ */
+async function redirectToQuery(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const query = await readParsed(request, response, parseFormAsQuery);
+  if (query === undefined) return;
+  response.writeHead(303, { location: `/authorize?${query}`, "cache-control": "no-store" });
+  response.end();
+}
+
+/** The body as `parse` understands it; `undefined` when that failed and was answered. */
+async function readParsed<T>(
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<FormParams | undefined> {
+  parse: (body: Uint8Array, contentType: string) => T,
+): Promise<T | undefined> {
   try {
     const body = await readBody(request, MAX_OAUTH_BODY_BYTES);
-    return parseForm(body, request.headers["content-type"] ?? "");
+    return parse(body, request.headers["content-type"] ?? "");
   } catch (error) {
     if (!ApiError.is(error) && !(error instanceof errors.OIDCProviderError)) throw error;
     // A body that is too long is not read to its end, so the connection cannot be used again.

@@ -4,6 +4,8 @@ import { errors } from "oidc-provider";
 export type FormParams = Readonly<Record<string, string>>;
 
 const JSON_TYPE = /^application\/json\s*(;|$)/i;
+/** With everything encoded three times as long, it still fits into the first line of a request. */
+const MAX_QUERY_BYTES = 8 * 1024;
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 /**
@@ -17,6 +19,19 @@ export function parseForm(body: Uint8Array, contentType: string): FormParams {
   if (FORM_TYPE.test(contentType)) return normalize([...new URLSearchParams(decode(body))]);
   if (JSON_TYPE.test(contentType)) return normalize(jsonEntries(decode(body)));
   throw new errors.InvalidRequest("send application/x-www-form-urlencoded or application/json");
+}
+
+/**
+ * The query of an authorization request that came as a form.
+ * @throws InvalidRequest
+ * @see OpenID Connect Core section 3.1.2.1
+ */
+export function parseFormAsQuery(body: Uint8Array, contentType: string): string {
+  if (!FORM_TYPE.test(contentType)) throw new errors.InvalidRequest("send application/x-www-form-urlencoded");
+  if (body.length > MAX_QUERY_BYTES)
+    throw new errors.InvalidRequest("push a request that long to /oauth/par");
+  parseForm(body, contentType);
+  return new URLSearchParams(decode(body)).toString();
 }
 
 /** Bytes that are no UTF-8 would be replaced in silence, and two bodies would become one. */
@@ -65,6 +80,31 @@ function normalize(entries: readonly [string, string][]): FormParams {
 /** Carries the wish for offline access past the core, which drops the scope; nobody outside may set it. */
 export const OFFLINE_PARAM = "behalf_offline";
 
+/** Carries the app's own parameters past the core, which keeps only those whose names it knows beforehand. */
+export const EXTRA_PARAM = "behalf_extra";
+const EXTRA_NAME = /^ext-[A-Za-z0-9_-]{1,60}$/;
+const MAX_EXTRA = 20;
+const MAX_EXTRA_LENGTH = 500;
+
+/** Of what comes twice, and of what is too long or too much, nothing is kept: it is no part of the protocol. */
+function packExtra(entries: [string, string][]): [string, string][] {
+  const extra = entries.filter(
+    ([name, value]) =>
+      EXTRA_NAME.test(name) &&
+      value.length <= MAX_EXTRA_LENGTH &&
+      entries.filter(([other]) => other === name).length === 1,
+  );
+  if (extra.length === 0) return entries;
+  const kept = entries.filter(([name]) => !EXTRA_NAME.test(name));
+  return [...kept, [EXTRA_PARAM, JSON.stringify(Object.fromEntries(extra.slice(0, MAX_EXTRA)))]];
+}
+
+/** The app's own parameters as the edge packed them. */
+export function unpackExtra(packed: string | undefined): Readonly<Record<string, string>> {
+  // Nobody outside can set the parameter, so it is what packExtra() wrote.
+  return packed === undefined ? {} : (JSON.parse(packed) as Record<string, string>);
+}
+
 /** The parameters of a query, mapped as those of a body. What comes twice stays, and the core refuses it. */
 export function mapQuery(query: string): string {
   const params = new URLSearchParams(query);
@@ -77,7 +117,7 @@ export function mapQuery(query: string): string {
  * An audience that comes twice keeps its name: the core knows it for this alone, and refuses it.
  */
 function mapEntries(all: [string, string][]): [string, string][] {
-  const entries = all.filter(([name]) => name !== OFFLINE_PARAM);
+  const entries = packExtra(all.filter(([name]) => name !== OFFLINE_PARAM && name !== EXTRA_PARAM));
   const audiences = entries.filter(([name]) => name === "audience");
   const audience = audiences.length === 1 ? audiences[0]?.[1] : undefined;
   // Python clients send the text "None" for an audience that is not set.

@@ -98,6 +98,18 @@ export interface Interaction {
   readonly uiLocales: string | undefined;
   /** The app expects somebody new. */
   readonly signUpFirst: boolean;
+  /** Name of the connection the app wants its user to log in with; nobody has checked that it exists. */
+  readonly connection: string | undefined;
+  /** Id or name of the organization the app wants its user to act for; unchecked. */
+  readonly organization: string | undefined;
+  /** Ticket of an invitation into an organization; unchecked. */
+  readonly invitation: string | undefined;
+  /** Classes the authentication should have, the preferred one first (OpenID Connect Core section 3.1.2.1). */
+  readonly acrValues: readonly string[];
+  /** How old the authentication may be at most, in seconds; absent when any age will do. */
+  readonly maxAge: number | undefined;
+  /** Parameters of the app's own, by their name with its `ext-`; meant for the log-in page, and unchecked. */
+  readonly extra: Readonly<Record<string, string>>;
   /** What is asked for and not yet granted; for the consent page. */
   readonly asked: {
     readonly oidcScopes: readonly string[];

@@ -1,6 +1,7 @@
 import type { Interaction as CoreInteraction, Provider } from "oidc-provider";
 import { errors } from "oidc-provider";
 import type { ClientRegistry } from "./clients.ts";
+import { EXTRA_PARAM, unpackExtra } from "./form.ts";
 import type { Interaction, Interactions, NodeExchange } from "./index.ts";
 import type { Resources } from "./resources.ts";
 
@@ -47,6 +48,13 @@ export function createInteractions(deps: {
       loginHint: text("login_hint"),
       uiLocales: text("ui_locales"),
       signUpFirst: text("screen_hint") === "signup",
+      connection: text("connection"),
+      organization: text("organization"),
+      invitation: text("invitation"),
+      acrValues: text("acr_values")?.split(" ").filter(Boolean) ?? [],
+      // The core has checked that it is a whole number.
+      maxAge: core.params["max_age"] === undefined ? undefined : Number(core.params["max_age"]),
+      extra: unpackExtra(text(EXTRA_PARAM)),
       asked: {
         oidcScopes: details.missingOIDCScope ?? [],
         apis: Object.entries(details.missingResourceScopes ?? {}).map(([audience, scopes]) => {

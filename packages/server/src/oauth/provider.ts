@@ -9,7 +9,7 @@ import type { Storage } from "../storage/index.ts";
 import { createAdapter } from "./adapter.ts";
 import { cibaConfiguration } from "./ciba.ts";
 import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
-import { OFFLINE_PARAM } from "./form.ts";
+import { EXTRA_PARAM, OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
 import { promptPolicy } from "./prompts.ts";
@@ -103,7 +103,15 @@ function configuration(deps: ProviderDeps): Configuration {
     pkce: { required: () => true },
     // `screen_hint` is what published SDKs send to open sign-up first. A single `audience` never comes here; one
     // that was sent twice does, to be refused.
-    extraParams: { [OFFLINE_PARAM]: keepOfflineAccess, screen_hint: null, audience: null },
+    extraParams: {
+      [OFFLINE_PARAM]: keepOfflineAccess,
+      [EXTRA_PARAM]: null,
+      screen_hint: null,
+      connection: null,
+      organization: null,
+      invitation: null,
+      audience: null,
+    },
     subjectTypes: ["public"],
     ttl: { ...TTL_SECONDS, AccessToken: accessTokenTtl, BackchannelAuthenticationRequest: requestedExpiry },
     interactions: {
