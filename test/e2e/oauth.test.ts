@@ -50,8 +50,8 @@ describe("OAuth as openid-client speaks it", () => {
     });
     const tokens = await redeem(party, page.address, verifier);
     const claims = JSON.parse(Buffer.from(tokens.access_token.split(".")[1] ?? "", "base64url").toString());
-    assert.equal(claims.aud, SHOP);
-    assert.equal(claims.scope, "orders:read");
+    assert.deepEqual(claims.aud, [SHOP, `${server.url}userinfo`]);
+    assert.equal(claims.scope, "openid offline_access orders:read");
     assert.equal(claims.azp, "assistant");
   });
 

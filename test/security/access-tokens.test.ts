@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { createVerifier } from "@behalf/sdk/verify";
 import { engines } from "../support/engines.ts";
 import { logIn, type Person, signUp } from "../support/person.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -66,29 +67,47 @@ for (const engine of engines) {
         )
       ).body;
 
+    const bareOf = async (token: string) =>
+      (
+        await refresh(server.url, token, {
+          audience: `${server.url}me/`,
+          scope: "read:me:connected_accounts",
+        })
+      ).body;
+
     /** One token of each kind, and where it is good. */
     async function kinds(): Promise<Record<string, { token: string; good: string[] }>> {
       const me = await logIn(server.url, person.agent, { audience: `${server.url}me/`, scope: ME_SCOPES });
       const plain = await logIn(server.url, person.agent, { scope: "openid offline_access" });
       const twin = await refresh(server.url, plain.refresh_token ?? "", { audience: TWIN });
       return {
-        "an opaque token": { token: plain.access_token, good: ["userinfo"] },
-        "a token for the account API": { token: me.access_token, good: [ACCOUNTS] },
-        "a token for another API with our scopes": { token: twin.body["access_token"] ?? "", good: [] },
+        "an opaque token": { token: plain.access_token, good: ["userinfo", "introspection"] },
+        "a token for the account API": {
+          token: me.access_token,
+          good: ["userinfo", ACCOUNTS, "introspection"],
+        },
+        "a token for the account API without openid": {
+          token: (await bareOf(me.refresh_token ?? ""))["access_token"] ?? "",
+          good: [ACCOUNTS, "introspection"],
+        },
+        "a token for another API with our scopes": {
+          token: twin.body["access_token"] ?? "",
+          good: ["userinfo", "twin", "introspection"],
+        },
         "a client's token for the admin API": {
           token: (await machine(`${server.url}admin/`))["access_token"] ?? "",
-          good: ["admin/v1/users"],
+          good: ["admin/v1/users", "introspection"],
         },
         "a client's token for the account API": {
           token: (await machine(`${server.url}me/`))["access_token"] ?? "",
-          good: [],
+          good: ["introspection"],
         },
         "a client's token for another API with our scopes": {
           token: (await machine(TWIN))["access_token"] ?? "",
-          good: [],
+          good: ["twin", "introspection"],
         },
         "an ID token": { token: me.id_token ?? "", good: [] },
-        "a refresh token": { token: me.refresh_token ?? "", good: [] },
+        "a refresh token": { token: me.refresh_token ?? "", good: ["introspection", "refresh"] },
         "a code": { token: await codeFor(server.url, person.agent), good: [] },
         "the session cookie": {
           token: /behalf_session=([^;]+)/.exec(person.agent.cookies(server.url))?.[1] ?? "",
@@ -98,17 +117,36 @@ for (const engine of engines) {
       };
     }
 
+    /** Every place that takes a token of ours, and whether it took this one. */
+    const places: Readonly<Record<string, (token: string) => Promise<boolean>>> = {
+      userinfo: async (token) => (await get("userinfo", `Bearer ${token}`)) === 200,
+      [ACCOUNTS]: async (token) => (await get(ACCOUNTS, `Bearer ${token}`)) === 200,
+      "admin/v1/users": async (token) => (await get("admin/v1/users", `Bearer ${token}`)) === 200,
+      // An API that verifies by itself.
+      twin: (token) =>
+        createVerifier({ issuer: server.url, audience: TWIN })
+          .verify(token)
+          .then(
+            () => true,
+            (error: unknown) => {
+              assert.match(String((error as { code?: string }).code), /^token\./);
+              return false;
+            },
+          ),
+      introspection: async (token) => {
+        const { status, body } = await post(`${server.url}oauth/introspect`, { token, ...CREDENTIALS });
+        assert.equal(status, 200);
+        return Boolean(body["active"]);
+      },
+      refresh: async (token) => (await refresh(server.url, token)).status === 200,
+    };
+
     it("are good where they were issued for, and nowhere else", async () => {
       for (const [name, { token, good }] of Object.entries(await kinds()))
-        for (const path of ["userinfo", ACCOUNTS, "admin/v1/users"]) {
+        for (const [place, takes] of Object.entries(places)) {
           assert.notEqual(token, "", name);
-          const status = await get(path, `Bearer ${token}`);
-          assert.equal(status, good.includes(path) ? 200 : 401, `${name} at ${path}`);
+          assert.equal(await takes(token), good.includes(place), `${name} at ${place}`);
         }
-    });
-
-    it("cannot be looked up by anybody: there is no introspection", async () => {
-      assert.equal((await post(`${server.url}oauth/introspect`, { token: "x", ...CREDENTIALS })).status, 404);
     });
 
     it("are refused with any other signature, key, type, time or claim", async () => {

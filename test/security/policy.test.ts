@@ -53,7 +53,10 @@ for (const engine of engines) {
         scope: "openid orders:read orders:create admin bank:read settings:read",
       });
       const { claims } = await claimsOf(address);
-      assert.deepEqual([claims["aud"], claims["scope"]], [SHOP, "orders:read settings:read"]);
+      assert.deepEqual(
+        [claims["aud"], claims["scope"]],
+        [[SHOP, `${server.url}userinfo`], "openid orders:read settings:read"],
+      );
       for (const audience of [
         `${server.url}admin/`,
         `${server.url}fga/`,
@@ -71,7 +74,7 @@ for (const engine of engines) {
       const { claims } = await claimsOf(
         (await authorize({ audience: SHOP.slice(0, -1), scope: "openid orders:read" })).address,
       );
-      assert.equal(claims["aud"], SHOP);
+      assert.deepEqual(claims["aud"], [SHOP, `${server.url}userinfo`]);
       for (const audience of [
         `${SHOP}/`,
         SHOP.toUpperCase(),
@@ -94,8 +97,8 @@ for (const engine of engines) {
       ];
       const code = async () => (await authorize(both)).address;
       assert.equal((await claimsOf(await code())).error, "invalid_target");
-      assert.equal((await claimsOf(await code(), { resource: SHOP })).claims["scope"], "orders:read");
-      assert.equal((await claimsOf(await code(), { resource: BANK })).claims["scope"], "bank:read");
+      assert.equal((await claimsOf(await code(), { resource: SHOP })).claims["scope"], "openid orders:read");
+      assert.equal((await claimsOf(await code(), { resource: BANK })).claims["scope"], "openid bank:read");
       assert.equal(
         (await claimsOf((await authorize({ audience: SHOP })).address, { resource: BANK })).error,
         "invalid_target",
@@ -167,7 +170,7 @@ for (const engine of engines) {
       );
       const done = await allow({ audience: SHOP, scope: "openid orders:create orders:read" });
       const { claims, refresh_token } = await claimsOf(done.address, OTHER);
-      assert.deepEqual([claims["scope"], refresh_token], ["orders:create", undefined]);
+      assert.deepEqual([claims["scope"], refresh_token], ["openid orders:create", undefined]);
       assert.equal(
         (await silent({ audience: `${server.url}me/`, scope: "openid read:me:connected_accounts" }))["error"],
         "consent_required",

@@ -59,6 +59,8 @@ const api = z.strictObject({
   scopes: z.record(scopeName, z.string().min(1).max(300)).default({}),
   signingAlgorithm: z.enum(["ES256", "RS256", "EdDSA"]).default("ES256"),
   accessTokenTtlSeconds: z.number().int().min(30).max(86_400).default(3_600),
+  /** Clients that may ask about tokens for this API (RFC 7662). */
+  introspectionClients: z.array(z.string().min(1).max(2_048)).max(20).default([]),
   /** Types of authorization details this API takes, with a title for the approval page. */
   detailTypes: z
     .record(z.string().min(1).max(128), z.strictObject({ title: z.string().min(1).max(100) }))

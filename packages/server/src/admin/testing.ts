@@ -9,7 +9,9 @@ import { createIds } from "../lib/ids.ts";
 import { secret } from "../lib/secret.ts";
 import { createLogin } from "../login/index.ts";
 import { createClients } from "../oauth/clients.ts";
+import { createLiveness } from "../oauth/liveness.ts";
 import { createRevocations } from "../oauth/revocations.ts";
+import { createSignedTokens } from "../oauth/signed-tokens.ts";
 import { createRequireToken } from "../oauth/tokens.ts";
 import type { Storage } from "../storage/index.ts";
 import { openTestStorage } from "../storage/testing.ts";
@@ -77,13 +79,12 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   const pair = await generateKeyPair("ES256");
   const jwk = { ...(await exportJWK(pair.publicKey)), kid: "k", alg: "ES256" };
   const verifyKey = createLocalJWKSet({ keys: [jwk] });
+  const signedTokens = createSignedTokens({ issuer: ISSUER, verifyKey, clock });
+  const revocations = createRevocations({ storage, clock, signedTokens });
   const requireToken = createRequireToken({
     issuer: ISSUER,
-    verifyKey,
-    clients,
-    users: accounts,
-    revocations: createRevocations({ storage, clock, issuer: ISSUER, verifyKey }),
-    clock,
+    signedTokens,
+    liveness: createLiveness({ storage, clock, clients, users: accounts, revocations }),
   });
   const app = new Hono().route("/", admin.routes({ requireToken }));
   app.onError((error, c) =>

@@ -53,6 +53,7 @@ export const shopApi: ApiConfig = {
   signingAlgorithm: "ES256",
   accessTokenTtlSeconds: 3_600,
   detailTypes: { purchase: { title: "Purchase" } },
+  introspectionClients: [],
   requireDetails: false,
 };
 

@@ -18,9 +18,11 @@ import * as ciba from "./grants/ciba.ts";
 import * as refresh from "./grants/refresh.ts";
 import type { Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
-import { replaceSigningKeys } from "./internals.ts";
+import { findSignedTokens, replaceSigningKeys } from "./internals.ts";
+import { createIntrospection, type Introspection } from "./introspection.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./key-store.ts";
 import { loadSigningKeys } from "./keys.ts";
+import { createLiveness } from "./liveness.ts";
 import { createHintedLogout } from "./logout.ts";
 import { createOwnGrants } from "./own-grants.ts";
 import { createProvider, type ProviderDeps } from "./provider.ts";
@@ -29,8 +31,9 @@ import { toRequest } from "./request.ts";
 import { createResources, type Resources } from "./resources.ts";
 import { createRevocations, type Revocations } from "./revocations.ts";
 import { createRotation } from "./rotation.ts";
+import { createSignedTokens } from "./signed-tokens.ts";
 import { sweepExpired } from "./store.ts";
-import { createRequireToken } from "./tokens.ts";
+import { createRequireToken, readForUserinfo } from "./tokens.ts";
 
 /** What the OAuth slice gives to the rest. */
 export interface OAuth {
@@ -71,6 +74,10 @@ export async function createOAuth(deps: {
   const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
   const keys = await loadSigningKeys({ ...deps, rotateDays: config.keys.rotateDays }, [...algorithms]);
   const resources = createResources(config);
+  const signedTokens = createSignedTokens({ issuer: config.issuer, verifyKey: keys.verifyKey, clock });
+  const revocations = createRevocations({ storage, clock, signedTokens });
+  const liveness = createLiveness({ storage, clock, clients, users, revocations });
+  const introspection = createIntrospection({ apis: config.apis, signedTokens, liveness });
   const provider = createProvider({
     config,
     storage,
@@ -81,6 +88,7 @@ export async function createOAuth(deps: {
     sessions,
     approvals,
     approvalOAuthErrors: deps.approvalOAuthErrors,
+    introspection,
     cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],
     privateJwks: keys.privateJwks(),
   });
@@ -96,25 +104,13 @@ export async function createOAuth(deps: {
   provider.registerGrantType(ciba.grantType, ciba.cibaGrant({ provider, approvals, resources, clock }), [
     ...ciba.parameters,
   ]);
-  const revocations = createRevocations({
-    storage,
-    clock,
-    issuer: config.issuer,
-    verifyKey: keys.verifyKey,
-  });
-  finishAnswers(provider, { issuer: config.issuer, audit, sessions, revocations });
+  findSignedTokens(provider, (token) => readForUserinfo(token, config.issuer, signedTokens, liveness));
+  finishAnswers(provider, { issuer: config.issuer, audit, sessions, revocations, introspection });
   provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
     deps.log.error("oauth core", { path: ctx.path, error: error.stack ?? error.message }),
   );
 
-  const requireToken = createRequireToken({
-    issuer: config.issuer,
-    verifyKey: keys.verifyKey,
-    clients,
-    users,
-    revocations,
-    clock,
-  });
+  const requireToken = createRequireToken({ issuer: config.issuer, signedTokens, liveness });
   const ownGrants = createOwnGrants({ clients });
   return {
     requireToken,
@@ -146,7 +142,13 @@ export async function createOAuth(deps: {
 /** What the core leaves out of its answers, added after it has made them. */
 function finishAnswers(
   provider: ReturnType<typeof createProvider>,
-  deps: { issuer: string; audit: Audit; sessions: EndableSessions; revocations: Revocations },
+  deps: {
+    issuer: string;
+    audit: Audit;
+    sessions: EndableSessions;
+    revocations: Revocations;
+    introspection: Introspection;
+  },
 ): void {
   const { audit, sessions } = deps;
   provider.on("end_session.success", (ctx: KoaContextWithOIDC) => {
@@ -165,7 +167,10 @@ function finishAnswers(
       renameGrantRefusal(ctx, body as { error: string; error_description?: string });
       if (ctx.oidc?.route === "revocation" && body.error === "unsupported_token_type")
         await revokeJwt(ctx, deps.revocations);
+      if (ctx.oidc?.route === "introspection" && body.error === "unsupported_token_type")
+        await deps.introspection.answerSigned(ctx);
     }
+    if (ctx.oidc?.route === "introspection" && ctx.status === 200) refuseUnproven(ctx);
     if (ctx.state["loggedOut"]) {
       ctx.append("set-cookie", await sessions.end(toRequest(ctx)));
       await audit.append({
@@ -197,6 +202,16 @@ function protectPage(ctx: KoaContextWithOIDC): void {
 }
 
 const sha256Base64 = (text: string) => createHash("sha256").update(text).digest("base64");
+
+/**
+ * Whoever proves nothing learns nothing; the core lets a public client ask of its own tokens.
+ * @see RFC 7662 section 4
+ */
+function refuseUnproven(ctx: KoaContextWithOIDC): void {
+  if (ctx.oidc.client?.clientAuthMethod !== "none") return;
+  ctx.status = 401;
+  ctx.body = { error: "invalid_client", error_description: "client authentication failed" };
+}
 
 /** The core has authenticated the client, and knows no way to end a token that it keeps no row of. */
 async function revokeJwt(ctx: KoaContextWithOIDC, revocations: Revocations): Promise<void> {

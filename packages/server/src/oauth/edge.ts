@@ -17,6 +17,7 @@ import { toRequest } from "./request.ts";
 const PATHS = new Set([
   "/authorize",
   "/bc-authorize",
+  "/oauth/introspect",
   "/oauth/par",
   "/oauth/revoke",
   "/oauth/token",

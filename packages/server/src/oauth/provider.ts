@@ -11,9 +11,11 @@ import { cibaConfiguration } from "./ciba.ts";
 import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { EXTRA_PARAM, OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
+import type { Introspection } from "./introspection.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
 import { promptPolicy } from "./prompts.ts";
 import { audiencesOf, type Resources } from "./resources.ts";
+import { addClaims } from "./token-claims.ts";
 
 /** Where the endpoints are: one set of paths for the standards and for published SDKs. */
 const ROUTES = {
@@ -56,6 +58,7 @@ export interface ProviderDeps {
   readonly approvals: Approvals;
   /** The OAuth error of each refusal of the approvals slice. */
   readonly approvalOAuthErrors: Readonly<Partial<Record<string, string>>>;
+  readonly introspection: Introspection;
   readonly cookieKeys: readonly string[];
   readonly privateJwks: readonly JWK[];
 }
@@ -123,6 +126,9 @@ function configuration(deps: ProviderDeps): Configuration {
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed("refresh_token") && source.scopes.has("offline_access") && !hasDetails(source),
     extraTokenClaims: (ctx, token) => extraClaims(ctx, token),
+    formats: {
+      customizers: { jwt: (ctx, token, jwt) => addClaims(config.issuer, ctx, token, jwt.payload) },
+    },
     renderError: (ctx, out) => errorPage(ctx, out),
     features: {
       devInteractions: { enabled: false },
@@ -130,7 +136,10 @@ function configuration(deps: ProviderDeps): Configuration {
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: false },
       dPoP: { enabled: true },
-      introspection: { enabled: false },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => deps.introspection.mayTell(client.clientId, token),
+      },
       jwtUserinfo: { enabled: false },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: false },
       resourceIndicators: {

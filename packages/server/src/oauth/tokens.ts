@@ -1,47 +1,35 @@
-import { type JWTVerifyGetKey, errors as joseErrors, jwtVerify } from "jose";
+import { type JWTPayload, errors as joseErrors } from "jose";
 import { tokenHash } from "../crypto/hash.ts";
 import { httpError } from "../http/errors.ts";
 import { type Clock, epochSeconds } from "../lib/clock.ts";
 import { reveal } from "../lib/secret.ts";
-import type { Users } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
-import type { ClientRegistry } from "./clients.ts";
 import type { AccessTokenInfo, RequireToken, SubjectTokens } from "./index.ts";
-import type { Revocations } from "./revocations.ts";
+import type { KeptClaims } from "./internals.ts";
+import type { Liveness } from "./liveness.ts";
+import type { SignedTokens } from "./signed-tokens.ts";
 import { findModel } from "./store.ts";
+import { isForAudience, userinfoAudience } from "./token-claims.ts";
 
 const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i;
-const ALGORITHMS = ["ES256", "RS256", "EdDSA"];
 
 /**
- * Verifies access tokens of ours, for our own APIs: signature, type, issuer, audience, time; and that user
- * and client may still act and the token was not revoked.
+ * Verifies access tokens of ours, for our own APIs: signature, type, issuer, audience, time; and that what it
+ * was issued under is there and it was not revoked.
  * @see RFC 9068 section 4
  */
 export function createRequireToken(deps: {
   issuer: string;
-  verifyKey: JWTVerifyGetKey;
-  clients: ClientRegistry;
-  users: Users;
-  revocations: Pick<Revocations, "has">;
-  clock: Clock;
+  signedTokens: SignedTokens;
+  liveness: Liveness;
 }): RequireToken {
-  async function verify(token: string, audience: string): Promise<AccessTokenInfo> {
-    const { payload } = await jwtVerify(token, deps.verifyKey, {
-      issuer: deps.issuer,
-      audience,
-      typ: "at+jwt",
-      algorithms: ALGORITHMS,
-      currentDate: new Date(deps.clock.now()),
-      requiredClaims: ["sub", "client_id", "jti", "exp"],
-    });
+  async function verify(token: string, audience: string): Promise<JWTPayload> {
+    const claims = await deps.signedTokens.verify(token);
+    if (!isForAudience(claims.aud, audience, deps.issuer))
+      throw new joseErrors.JWTClaimValidationFailed("not for this API", claims, "aud");
     // Our own APIs take no proofs, so a token that is bound to a key proves nothing here (RFC 9449 section 7.2).
-    if (payload["cnf"] !== undefined) throw new joseErrors.JWTClaimValidationFailed("bound", payload, "cnf");
-    const clientId = String(payload["client_id"]);
-    const subject = String(payload.sub);
-    const userId = subject === clientId ? undefined : subject;
-    const scopes = new Set(typeof payload["scope"] === "string" ? payload["scope"].split(" ") : []);
-    return { subject, clientId, scopes, audience, userId, jti: String(payload.jti) };
+    if (claims["cnf"] !== undefined) throw new joseErrors.JWTClaimValidationFailed("bound", claims, "cnf");
+    return claims;
   }
 
   return async (request, expected) => {
@@ -49,24 +37,55 @@ export function createRequireToken(deps: {
     if (!header) throw httpError("auth.token_missing");
     const token = BEARER.exec(header)?.[1];
     if (!token) throw httpError("auth.token_invalid", { reason: "not a bearer token" });
-    let info: AccessTokenInfo;
+    let claims: JWTPayload;
     try {
-      info = await verify(token, expected.audience);
+      claims = await verify(token, expected.audience);
     } catch (error) {
       if (error instanceof joseErrors.JOSEError)
         throw httpError("auth.token_invalid", { reason: error.code });
       throw error;
     }
-    if (await deps.revocations.has(info.jti)) throw httpError("auth.token_invalid", { reason: "revoked" });
-    const client = await deps.clients.find(info.clientId);
-    if (!client || client.disabledAt !== undefined)
-      throw httpError("auth.token_invalid", { reason: "client is off" });
-    const user = info.userId === undefined ? undefined : await deps.users.find(info.userId);
-    if (info.userId !== undefined && (!user || user.disabledAt !== undefined))
-      throw httpError("auth.token_invalid", { reason: "user is off" });
+    const end = await deps.liveness.endOfSigned(claims);
+    if (end !== undefined) throw httpError("auth.token_invalid", { reason: end });
+    const info = infoOf(claims, expected.audience);
     const missing = expected.scopes.filter((scope) => !info.scopes.has(scope));
     if (missing.length > 0) throw httpError("auth.insufficient_scope", { members: { scopes: missing } });
     return info;
+  };
+}
+
+function infoOf(claims: JWTPayload, audience: string): AccessTokenInfo {
+  const clientId = String(claims["client_id"]);
+  const subject = String(claims.sub);
+  const scopes = new Set(typeof claims["scope"] === "string" ? claims["scope"].split(" ") : []);
+  const userId = subject === clientId ? undefined : subject;
+  return { subject, clientId, scopes, audience, userId, jti: String(claims.jti) };
+}
+
+/**
+ * A signed token as the core keeps tokens, for `/userinfo`, where the core then judges scope, proof, grant and
+ * user; `undefined` for one that is not good there.
+ */
+export async function readForUserinfo(
+  token: string,
+  issuer: string,
+  signedTokens: SignedTokens,
+  liveness: Liveness,
+): Promise<KeptClaims | undefined> {
+  const claims = await signedTokens.read(token);
+  if (!claims || !Array.isArray(claims.aud) || !claims.aud.includes(userinfoAudience(issuer)))
+    return undefined;
+  if ((await liveness.endOfSigned(claims)) !== undefined) return undefined;
+  // Our own claims, as they were signed.
+  const cnf = (claims["cnf"] ?? {}) as { jkt?: string; "x5t#S256"?: string };
+  return {
+    accountId: claims.sub,
+    clientId: claims["client_id"],
+    grantId: claims["grant_id"],
+    scope: claims["scope"],
+    exp: claims.exp,
+    iat: claims.iat,
+    ...cnf,
   };
 }
 

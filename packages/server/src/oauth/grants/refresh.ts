@@ -5,6 +5,7 @@ import type { ClientRegistry, StoredClient } from "../clients.ts";
 import { type GrantContext, grantTools, issueIdToken, revokeGrant } from "../internals.ts";
 import type { Resource, Resources } from "../resources.ts";
 import type { Rotation } from "../rotation.ts";
+import { OIDC_SCOPES } from "../token-claims.ts";
 
 export const parameters: readonly string[] = ["refresh_token", "scope", "resource"];
 
@@ -203,6 +204,7 @@ async function issue(
     accessToken.claims = token.claims;
     accessToken.scope = grant.getOIDCScopeFiltered(new Set(target.oidcScopes));
   }
+  ctx.state[OIDC_SCOPES] = target.oidcScopes;
   ctx.oidc.entity("AccessToken", accessToken);
   const value = await accessToken.save();
   const idToken = await issueIdToken(provider, ctx, token, accessToken, grant, new Set(target.oidcScopes));

@@ -1,0 +1,70 @@
+import type { JWTPayload } from "jose";
+import { tokenHash } from "../crypto/hash.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Users } from "../login/index.ts";
+import { hotQuery } from "../storage/hot.ts";
+import type { Storage } from "../storage/index.ts";
+import type { ClientRegistry } from "./clients.ts";
+import type { Revocations } from "./revocations.ts";
+import { findModel, type OAuthModelRow } from "./store.ts";
+
+/** Whether a token still stands for anybody, beyond its signature and time. */
+export interface Liveness {
+  /** Why a signed token of ours is over; `undefined` while it is not. A word for the log, never for the caller. */
+  endOfSigned(claims: JWTPayload): Promise<string | undefined>;
+  /** The same for the parties of any token. */
+  endOfParties(parties: { clientId: string; userId: string | undefined }): Promise<string | undefined>;
+}
+
+const sessionsOf = hotQuery<Pick<OAuthModelRow, "uid">>(
+  "select uid from oauth_models where model = 'Session' and account_id = ?",
+);
+
+/**
+ * A signed token ends before its time when it was revoked, and with what it was issued under: the client, the
+ * user, the grant and, unless access was to outlast it, the log-in. Each is looked up, so that whatever removes
+ * one of them ends the token too.
+ */
+export function createLiveness(deps: {
+  storage: Storage;
+  clock: Clock;
+  clients: ClientRegistry;
+  users: Users;
+  revocations: Pick<Revocations, "has">;
+}): Liveness {
+  const { storage, clock, clients, users } = deps;
+
+  async function hasGrant(grantId: unknown, clientId: string, userId: string | undefined): Promise<boolean> {
+    if (typeof grantId !== "string") return false;
+    const row = await findModel(storage, "Grant", tokenHash(grantId));
+    if (row?.client_id !== clientId || row.account_id !== userId) return false;
+    return row.expires_at === null || row.expires_at > clock.now();
+  }
+
+  async function hasSession(ref: unknown, userId: string | undefined): Promise<boolean> {
+    if (typeof ref !== "string" || userId === undefined) return false;
+    const rows = await sessionsOf(storage, [userId]);
+    return rows.some(({ uid }) => uid !== null && tokenHash(uid) === ref);
+  }
+
+  async function endOfParties({ clientId, userId }: { clientId: string; userId: string | undefined }) {
+    const client = await clients.find(clientId);
+    if (!client || client.disabledAt !== undefined) return "client is off";
+    if (userId === undefined) return undefined;
+    const user = await users.find(userId);
+    return !user || user.disabledAt !== undefined ? "user is off" : undefined;
+  }
+
+  return {
+    endOfParties,
+    async endOfSigned(claims) {
+      if (await deps.revocations.has(String(claims.jti))) return "revoked";
+      const clientId = String(claims["client_id"]);
+      const userId = claims.sub === clientId ? undefined : claims.sub;
+      const { grant_id: grantId, session_ref: sessionRef } = claims;
+      if (grantId !== undefined && !(await hasGrant(grantId, clientId, userId))) return "grant is over";
+      if (sessionRef !== undefined && !(await hasSession(sessionRef, userId))) return "log-in is over";
+      return endOfParties({ clientId, userId });
+    },
+  };
+}
