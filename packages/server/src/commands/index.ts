@@ -3,6 +3,7 @@ import { auditCommands } from "./audit.ts";
 import { clientCommands } from "./clients.ts";
 import { type Command, type CommandContext, helpOf, parseArguments } from "./command.ts";
 import { connectionCommands } from "./connections.ts";
+import { devCert } from "./dev-cert.ts";
 import { doctor } from "./doctor.ts";
 import { init } from "./init.ts";
 import { keyCommands } from "./keys.ts";
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   init,
   serve,
   doctor,
+  devCert,
   migrate,
   ...userCommands,
   ...clientCommands,

@@ -2,9 +2,14 @@
 export const FIRST_CLIENT_ID = "assistant";
 
 /** The configuration that `behalf init` writes: small, commented, and complete enough to start. */
-export function configurationText(plan: { issuer: string; email: string }): string {
-  const local = plan.issuer.startsWith("http:");
-  const port = new URL(plan.issuer).port || "4000";
+export function configurationText(plan: {
+  issuer: string;
+  email: string;
+  /** Set for an https address of this machine. */
+  tls?: object | undefined;
+}): string {
+  const local = plan.issuer.startsWith("http:") || plan.tls !== undefined;
+  const port = new URL(plan.issuer).port || (plan.tls ? "443" : "4000");
   return `# Behalf. Every key is explained in docs/config.md; "behalf doctor" checks this file.
 
 # Public address of this server. Tokens carry it: changing it later invalidates them.
@@ -13,7 +18,7 @@ ${local ? "" : "\n# Refuses what is only good for trying things out.\nproduction
 listen:
   host: ${local ? "127.0.0.1" : "127.0.0.1 # a proxy on this machine ends TLS; or set listen.tls"}
   port: ${port}
-
+${plan.tls ? "  tls: { certFile: tls/server.pem, keyFile: tls/server.key } # of behalf dev-cert\n" : ""}
 # One file, one server process. For more than one machine: postgres://user@host/database
 storage: sqlite:behalf.db
 

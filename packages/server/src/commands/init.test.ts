@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { loadConfig } from "../config.ts";
 import { readKeyFile } from "../crypto/keyring.ts";
 import { reveal, secret } from "../lib/secret.ts";
-import { openServices } from "../main.ts";
+import { openServices, startServer } from "../main.ts";
 import { type CommandFolder, openFolder } from "./testing.ts";
 
 const WRITTEN = ["assistant.secret", "behalf.db", "behalf.yaml", "root.key"];
@@ -99,6 +100,37 @@ describe("behalf init", () => {
     );
   });
 
+  it("makes a certificate for the Auth0 SDKs on this machine, and serves with it", async () => {
+    const { code, out } = await at.behalf("init --profile auth0");
+    assert.equal(code, 0);
+    assert.match(out, /NODE_EXTRA_CA_CERTS=.*authority\.pem/);
+    assert.match(readFileSync(at.path("auth0.env"), "utf8"), /^AUTH0_DOMAIN=localhost:4000$/m);
+    const config = loadConfig(at.path("behalf.yaml"), {});
+    assert.deepEqual([config.issuer, config.production], ["https://localhost:4000/", false]);
+    assert.equal(config.listen.tls?.certFile, at.path("tls/server.pem"));
+    const server = await startServer(
+      { ...config, listen: { ...config.listen, port: 0 } },
+      { writeLog: () => undefined },
+    );
+    const ca = readFileSync(at.path("tls/authority.pem"));
+    const status = await new Promise((resolve, reject) => {
+      get({ host: "localhost", port: server.port, path: "/healthz", ca }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      }).once("error", reject);
+    });
+    await server.close();
+    assert.equal(status, 200);
+  });
+
+  it("keeps the certificate that dev-cert has made, also when it fails", async () => {
+    await at.behalf("dev-cert --host auth.example.test");
+    const before = readFileSync(at.path("tls/server.pem"), "utf8");
+    assert.equal((await at.behalf("init --profile auth0 --email nobody")).code, 1);
+    assert.equal((await at.behalf("init --profile auth0")).code, 0);
+    assert.equal(readFileSync(at.path("tls/server.pem"), "utf8"), before);
+  });
+
   for (const name of WRITTEN)
     it(`refuses to replace ${name} and writes nothing`, async () => {
       writeFileSync(at.path(name), "mine");
@@ -136,7 +168,7 @@ describe("behalf init", () => {
     ["--issuer localhost", /--issuer must be an address/],
     ["--issuer https://id.example.com", /ends in "\/"/],
     ["--profile other", /--profile must be auth0/],
-    ["--profile auth0", /needs --issuer https/],
+    ["--profile auth0 --issuer http://localhost:4000/", /needs --issuer https/],
     ["--password a --password-stdin", /not both/],
     ["--password-stdin", /standard input is empty/],
     ["somewhere", /"somewhere" is one argument too many/],

@@ -4,7 +4,9 @@ import { loadConfig } from "../config.ts";
 import { createKeyFile } from "../crypto/keyring.ts";
 import { randomToken } from "../crypto/random.ts";
 import { secret } from "../lib/secret.ts";
+import { type CertificateFiles, certificateFiles, ensureCertificates } from "./certificates.ts";
 import { type Arguments, type Command, type CommandContext, CommandError, UsageError } from "./command.ts";
+import { trustText } from "./dev-cert.ts";
 import { auth0Environment, configurationText, FIRST_CLIENT_ID } from "./init-files.ts";
 import { withServicesOf } from "./services.ts";
 import { readPassword } from "./users.ts";
@@ -14,7 +16,10 @@ export const init: Command = {
   summary: "Write a working configuration, keys and the first administrator. Never overwrites.",
   options: {
     dir: { value: "<folder>", help: "where to write (default: this folder)" },
-    issuer: { value: "<address>", help: "public address of the server (default: http://localhost:4000/)" },
+    issuer: {
+      value: "<address>",
+      help: "public address of the server (default: http://localhost:4000/, https with --profile auth0)",
+    },
     email: { value: "<address>", help: "the administrator's e-mail address (default: admin@localhost)" },
     password: {
       value: "<text>",
@@ -32,7 +37,9 @@ export const init: Command = {
       throw new CommandError(
         `${taken.map(plan.show).join(", ")} ${taken.length > 1 ? "exist" : "exists"} already. Nothing was written; choose another folder with --dir.`,
       );
+    const made: string[] = [];
     try {
+      made.push(...(await makeTls(plan, context)));
       writeFiles(plan);
       const admin = await withServicesOf(loadConfig(plan.config, context.env), context, ({ login }) =>
         login.accounts.create({ email: plan.email, password, role: "admin" }),
@@ -42,12 +49,13 @@ export const init: Command = {
         issuer: plan.issuer,
         client_id: FIRST_CLIENT_ID,
         client_secret_file: plan.clientSecret,
+        ...(plan.tls ? { ca_file: plan.tls.authority } : {}),
         administrator: { id: admin.id, email: admin.email, ...(generated ? { password: generated } : {}) },
       });
       return 0;
     } catch (error) {
       // Half a deployment would keep the next attempt from starting; all of these are ours.
-      for (const file of plan.files) rmSync(file, { force: true });
+      for (const file of [...plan.files, ...made]) rmSync(file, { force: true });
       throw error;
     }
   },
@@ -61,6 +69,8 @@ interface Plan {
   readonly rootKey: string;
   readonly clientSecret: string;
   readonly auth0: string | undefined;
+  /** The local certificate, for an https address of this machine. */
+  readonly tls: CertificateFiles | undefined;
   /** Everything that will exist afterwards, the database with its companions included. */
   readonly files: readonly string[];
   /** A path as the operator would type it. */
@@ -69,10 +79,11 @@ interface Plan {
 
 function makePlan(args: Arguments, context: CommandContext): Plan {
   const dir = resolve(context.cwd, args.text("dir") ?? ".");
-  const issuer = args.text("issuer") ?? "http://localhost:4000/";
+  const profile = args.text("profile");
+  const scheme = profile === "auth0" ? "https" : "http";
+  const issuer = args.text("issuer") ?? `${scheme}://localhost:4000/`;
   if (!issuer.endsWith("/") || !URL.canParse(issuer))
     throw new UsageError('--issuer must be an address that ends in "/", such as https://id.example.com/');
-  const profile = args.text("profile");
   if (profile !== undefined && profile !== "auth0") throw new UsageError("--profile must be auth0");
   if (profile === "auth0" && !issuer.startsWith("https:"))
     throw new UsageError(
@@ -95,12 +106,28 @@ function makePlan(args: Arguments, context: CommandContext): Plan {
     issuer,
     email: args.text("email") ?? "admin@localhost",
     auth0,
+    tls: isLocalHttps(issuer) ? certificateFiles(join(dir, TLS_FOLDER)) : undefined,
     files: [...Object.values(named), ...(auth0 ? [auth0] : []), ...database],
     show(path) {
       const short = relative(context.cwd, path);
       return short.startsWith("..") ? path : short;
     },
   };
+}
+
+const TLS_FOLDER = "tls";
+
+function isLocalHttps(issuer: string): boolean {
+  const { protocol, hostname } = new URL(issuer);
+  return protocol === "https:" && ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+}
+
+/** The certificate of this machine, made unless `dev-cert` has made it before; returns the files that are new. */
+async function makeTls({ tls, dir }: Plan, { clock }: CommandContext): Promise<readonly string[]> {
+  if (!tls) return [];
+  const before = Object.values(tls).filter((file) => existsSync(file));
+  await ensureCertificates({ folder: join(dir, TLS_FOLDER), hosts: [], now: clock.now() });
+  return Object.values(tls).filter((file) => !before.includes(file));
 }
 
 async function choosePassword(args: Arguments, context: CommandContext) {
@@ -129,5 +156,12 @@ function summaryOf(plan: Plan, generated: string | undefined): string {
     ...(generated ? [`Password, shown this once: ${generated}`] : []),
     `Keep a copy of ${plan.show(plan.rootKey)} apart from the database: without it nothing that is sealed opens again.`,
     `Start with: behalf serve --config ${config}`,
+    ...(plan.tls
+      ? [
+          "",
+          `The certificate is of an authority for this machine alone: ${plan.show(plan.tls.authority)}.`,
+          trustText(plan.tls.authority),
+        ]
+      : []),
   ].join("\n");
 }

@@ -19,9 +19,14 @@ export function openFolder() {
   const folder = mkdtempSync(join(tmpdir(), "behalf-command-"));
   const silent = { writeLog: () => undefined };
 
-  async function behalf(words: string, change: Partial<CommandWorld> = {}): Promise<Outcome> {
+  /** `words` apart by spaces, or `argv` where a word has a space in it. */
+  async function behalf(
+    words: string,
+    change: Partial<CommandWorld> = {},
+    argv: readonly string[] = words.split(" ").filter(Boolean),
+  ): Promise<Outcome> {
     let [out, err] = ["", ""];
-    const code = await runCommand(words.split(" ").filter(Boolean), {
+    const code = await runCommand(argv, {
       clock: systemClock,
       cwd: folder,
       env: {},
