@@ -3,6 +3,7 @@ import type { AccessToken, AccountClaims, Configuration, KoaContextWithOIDC } fr
 import { errors, Provider } from "oidc-provider";
 import type { Approvals } from "../approvals/index.ts";
 import type { Config } from "../config.ts";
+import { isRegisteredRedirect } from "../http/redirect-uris.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -70,6 +71,7 @@ export function createProvider(deps: ProviderDeps): Provider {
   provider.proxy = true;
   provider.use(withoutUserCode);
   useHashedSecrets(provider, deps.clients);
+  useOwnRedirectCheck(provider);
   return provider;
 }
 
@@ -212,6 +214,16 @@ function useHashedSecrets(provider: Provider, clients: ClientRegistry): void {
     async value(this: { clientId: string }, presented: string): Promise<boolean> {
       const client = await clients.find(this.clientId);
       return client !== undefined && clients.matchesSecret(client, presented);
+    },
+  });
+}
+
+/** One rule says where answers may go, here and for accounts that are being connected. */
+function useOwnRedirectCheck(provider: Provider): void {
+  Object.defineProperty(provider.Client.prototype, "redirectUriAllowed", {
+    value(this: { redirectUris: string[]; clientAuthMethod: string }, uri: string): boolean {
+      const { redirectUris, clientAuthMethod } = this;
+      return isRegisteredRedirect({ redirectUris, confidential: clientAuthMethod !== "none" }, uri);
     },
   });
 }

@@ -2,6 +2,7 @@ import type { Audit } from "../audit/index.ts";
 import type { ConnectionConfig } from "../config.ts";
 import { equalInConstantTime, sha256, tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
+import { isRegisteredRedirect } from "../http/redirect-uris.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import { secret } from "../lib/secret.ts";
@@ -59,8 +60,8 @@ export function createConnect(deps: ConnectDeps) {
     const scopes = body.scopes ?? allowed;
     const forbidden = scopes.filter((scope) => !allowed.includes(scope));
     if (forbidden.length > 0) throw vaultError("vault.scope_not_allowed", { members: { scopes: forbidden } });
-    // Byte for byte: no prefix, no wildcard, no normalisation (RFC 9700 section 2.1).
-    if (!client.redirectUris.includes(body.redirect_uri))
+    // No prefix, no wildcard, no normalisation (RFC 9700 section 2.1).
+    if (!isRegisteredRedirect(client, body.redirect_uri))
       throw vaultError("vault.redirect_uri_not_registered");
     if ((await transactions.countOpen(userId)) >= MAX_OPEN_PER_USER)
       throw vaultError("vault.too_many_connects");
