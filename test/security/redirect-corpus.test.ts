@@ -207,7 +207,8 @@ describe("redirect addresses", () => {
   });
 
   it("after a logout are registered for it, at both addresses, with a hint and without", async () => {
-    const id_token_hint = (await logIn(server.url, person.agent)).id_token ?? "";
+    const { agent } = await signUp(server.url);
+    const id_token_hint = (await logIn(server.url, agent)).id_token ?? "";
     const hostile = [...hostileTo(LOGGED_OUT), { kind: "registered for log-in", uri: HTTPS }];
     const ways = (uri: string) => [
       `oidc/logout?${new URLSearchParams({ client_id: "assistant", post_logout_redirect_uri: uri })}`,
@@ -221,11 +222,11 @@ describe("redirect addresses", () => {
     ];
     await each(hostile, async ({ kind, uri }) => {
       for (const [i, path] of ways(uri).entries()) {
-        const response = await person.agent.fetch(`${server.url}${path}`);
+        const response = await agent.fetch(`${server.url}${path}`);
         await assertRefused(response, `logout ${i}, ${kind}: ${JSON.stringify(uri)}`);
       }
     });
-    const accepted = await person.agent.fetch(`${server.url}${ways(LOGGED_OUT)[1]}`);
+    const accepted = await agent.fetch(`${server.url}${ways(LOGGED_OUT)[1]}`);
     assert.deepEqual([accepted.status, accepted.headers.get("location")], [303, LOGGED_OUT]);
   });
 

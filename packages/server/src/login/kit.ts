@@ -1,6 +1,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Audit } from "../audit/index.ts";
+import { redirectOrigins } from "../http/redirect-uris.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Client, Clients } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
@@ -161,7 +162,7 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
       return renderPage({
         ...page,
         language,
-        formTargets: [...deps.formTargets, ...originsOf(client?.redirectUris ?? [])],
+        formTargets: [...deps.formTargets, ...(client ? redirectOrigins(client) : [])],
         headers: {
           "set-cookie": browser.cookie(browser.readOrMake(request)),
           "content-language": language.tag,
@@ -203,7 +204,3 @@ async function forged(language: Language): Promise<Response> {
   const { title, forbidden } = language.texts.error;
   return renderPage({ language, title, body: messageView(title, forbidden), status: 403 });
 }
-
-const originsOf = (addresses: readonly string[]) => [
-  ...new Set(addresses.map((address) => new URL(address).origin)),
-];
