@@ -1,5 +1,17 @@
 function isLoopback(url: URL): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  return isLoopbackHost(url.hostname);
+}
+
+/** This machine, by name or address; IPv6 with or without its brackets. */
+export function isLoopbackHost(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/.test(host);
+}
+
+/** `address` or `Name <address>`: one of it, on one line. */
+export function isMailbox(value: string): boolean {
+  return /^(?:[^\p{Cc}\p{Zl}\p{Zp}<>"@]{0,100}<[^\s<>@,;"\p{Cc}]{1,64}@[^\s<>@,;"\p{Cc}]{1,253}>|[^\s<>@,;"\p{Cc}]{1,64}@[^\s<>@,;"\p{Cc}]{1,253})$/u.test(
+    value,
+  );
 }
 
 /** https anywhere, or http on this machine; no credentials. */

@@ -1,4 +1,4 @@
-import { isRedirectUri } from "./config-addresses.ts";
+import { isLoopbackHost, isRedirectUri } from "./config-addresses.ts";
 import type { ApiConfig, ClientMetadata, ConnectionConfig, Parsed } from "./config-schema.ts";
 
 /** What one field cannot know: names used twice, references into the void, what production refuses. */
@@ -37,7 +37,17 @@ export function crossChecks(config: Parsed): string[] {
         `connections.${i}.clientSecret: ${entry.clientAuthMethod} needs one; or set clientAuthMethod to none`,
       );
   });
+  for (const [path, pair] of [
+    ["mail.smtp", config.mail?.smtp],
+    ["sms", config.sms],
+  ] as const)
+    if (pair && (pair.user === undefined) !== (pair.password === undefined))
+      problems.push(`${path}: user and password belong together; give both or neither`);
+  problems.push(...privateGateway(config));
   if (config.production) {
+    const smtp = config.mail?.smtp;
+    if (smtp && !smtp.secure && !smtp.requireTls && !isLoopbackHost(smtp.host))
+      problems.push("mail.smtp.requireTls: mail without TLS is refused in production, but on loopback");
     if (config.egress.allow.length > 0)
       problems.push("egress.allow: private addresses are refused in production");
     if (!config.issuer.startsWith("https:")) problems.push("issuer: must be https in production");
@@ -45,6 +55,16 @@ export function crossChecks(config: Parsed): string[] {
       problems.push("rootKey: use a file in production; an environment leaks into children");
   }
   return problems;
+}
+
+/** Said at start and not with the first code that cannot be sent. */
+function privateGateway({ sms, egress }: Parsed): string[] {
+  const url = sms && URL.parse(sms.url);
+  if (!url || !isLoopbackHost(url.hostname)) return [];
+  const pair = `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
+  return egress.allow.includes(pair)
+    ? []
+    : [`sms.url: add "${pair}" to egress.allow, it is a private address`];
 }
 
 /** APIs that every deployment has, named by their audience. They are not declared in the file. */

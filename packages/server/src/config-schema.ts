@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isIssuer, isWebUrl } from "./config-addresses.ts";
+import { isIssuer, isLoopbackHost, isMailbox, isWebUrl } from "./config-addresses.ts";
 import type { Secret } from "./lib/secret.ts";
 
 /** 256 bits as base64url or hexadecimal are at least this long. */
@@ -104,6 +104,35 @@ const connection = z.strictObject({
   graceSeconds: z.number().int().min(0).max(86_400).default(0),
 });
 
+const mailbox = z.string().max(320).refine(isMailbox, 'an address, or "Name <address>"');
+
+const mail = z.strictObject({
+  from: mailbox,
+  replyTo: mailbox.optional(),
+  smtp: z
+    .strictObject({
+      host: z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/, "a host name or an IP address"),
+      port: z.number().int().min(1).max(65_535).default(587),
+      /** TLS from the first byte, as on port 465. */
+      secure: z.boolean().default(false),
+      /** Refuse to go on without STARTTLS. Default: true, but false on loopback. */
+      requireTls: z.boolean().optional(),
+      user: z.string().min(1).max(320).optional(),
+      password: secretSource.optional(),
+    })
+    .transform((smtp) => ({ ...smtp, requireTls: smtp.requireTls ?? !isLoopbackHost(smtp.host) })),
+});
+
+const sms = z.strictObject({
+  /** Where texts are posted. */
+  url: webUrl,
+  /** Number or name that texts come from. */
+  from: z.string().regex(/^[\p{L}\p{N} +._-]{1,32}$/u, "a number or a name of at most 32 characters"),
+  user: z.string().min(1).max(320).optional(),
+  password: secretSource.optional(),
+  format: z.enum(["twilio", "json"]),
+});
+
 /** The whole file. */
 export const schema = z.strictObject({
   issuer: z.string().refine(isIssuer, 'an address that ends in "/": https, or http on loopback'),
@@ -126,6 +155,8 @@ export const schema = z.strictObject({
   apis: z.array(api).default([]),
   connections: z.array(connection).default([]),
   fga: z.strictObject({ presharedKeys: z.array(secretSource).default([]) }).prefault({}),
+  mail: mail.optional(),
+  sms: sms.optional(),
   login: z
     .strictObject({
       signUp: z.boolean().default(true),
@@ -165,8 +196,18 @@ export type ApiConfig = Parsed["apis"][number];
 /** A third-party provider. */
 export type ConnectionConfig = WithSecret<Parsed["connections"][number], "clientSecret">;
 
+/** Where mail leaves, and from whom. */
+export type MailConfig = Omit<NonNullable<Parsed["mail"]>, "smtp"> & {
+  readonly smtp: WithSecret<NonNullable<Parsed["mail"]>["smtp"], "password">;
+};
+/** Where texts leave. */
+export type SmsConfig = WithSecret<NonNullable<Parsed["sms"]>, "password">;
+
 /** The whole configuration, secrets resolved. */
-export interface Config extends Omit<Parsed, "clients" | "connections" | "rootKey" | "fga" | "listen"> {
+export interface Config
+  extends Omit<Parsed, "clients" | "connections" | "rootKey" | "fga" | "listen" | "mail" | "sms"> {
+  readonly mail: MailConfig | undefined;
+  readonly sms: SmsConfig | undefined;
   readonly listen: {
     readonly host: string;
     readonly port: number;

@@ -11,14 +11,25 @@ import {
   type Config,
   type ConnectionConfig,
   clientMetadataSchema,
+  type MailConfig,
   MIN_CLIENT_SECRET_LENGTH,
   type Parsed,
+  type SmsConfig,
   schema,
   type secretSource,
 } from "./config-schema.ts";
 import { type Secret, secret } from "./lib/secret.ts";
 
-export type { AgentPolicy, ApiConfig, ClientConfig, ClientMetadata, Config, ConnectionConfig };
+export type {
+  AgentPolicy,
+  ApiConfig,
+  ClientConfig,
+  ClientMetadata,
+  Config,
+  ConnectionConfig,
+  MailConfig,
+  SmsConfig,
+};
 export { builtInApis, clientMetadataSchema, clientProblems, MIN_CLIENT_SECRET_LENGTH };
 
 /** The configuration cannot be used. `problems` lists every fault with its path and what was expected. */
@@ -97,6 +108,17 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     ...entry,
     clientSecret: resolveSecret(`connections.${i}.clientSecret`, entry.clientSecret),
   }));
+  const mail = parsed.mail && {
+    ...parsed.mail,
+    smtp: {
+      ...parsed.mail.smtp,
+      password: resolveSecret("mail.smtp.password", parsed.mail.smtp.password),
+    },
+  };
+  const sms = parsed.sms && {
+    ...parsed.sms,
+    password: resolveSecret("sms.password", parsed.sms.password),
+  };
   const presharedKeys = parsed.fga.presharedKeys.map((key, i) =>
     resolveSecret(`fga.presharedKeys.${i}`, key),
   );
@@ -110,6 +132,8 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     storage: resolveStorage(parsed.storage, sources.baseDir),
     clients,
     connections,
+    mail,
+    sms,
     rootKey,
     rootKeySource:
       "file" in parsed.rootKey ? { file: resolve(sources.baseDir, parsed.rootKey.file) } : parsed.rootKey,

@@ -20,6 +20,7 @@ import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
 import { createLogin, type Login } from "./login/index.ts";
+import { createMessages, type Messages } from "./messages/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
@@ -45,6 +46,7 @@ export interface Services {
   readonly outbox: Outbox;
   readonly egress: Egress;
   readonly login: Login;
+  readonly messages: Messages;
   readonly clients: ClientRegistry;
   readonly signingKeys: KeyAdmin;
   readonly admin: Admin;
@@ -70,6 +72,8 @@ export interface StartOptions {
 const TICK_MS = 1_000;
 /** How often rows that ended by themselves are removed. */
 const SWEEP_MS = 60_000;
+/** How long stopping waits for messages that are under way. */
+const SENDING_GRACE_MS = 2_000;
 
 /** How soon a change of the signing keys is seen by every process. */
 const KEYS_MS = 5_000;
@@ -107,6 +111,9 @@ async function createServices(
   const audit = createAudit({ storage, clock });
   const egress = createEgress({ allow: config.egress.allow });
   const { issuer } = config;
+  const sealer = createSealer({ keyring });
+  const outbox = createOutbox({ storage, clock, ids });
+  const messages = createMessages({ outbox, sealer, egress, clock, ids, log, issuer, config });
   const login = await createLogin({
     storage,
     audit,
@@ -127,7 +134,6 @@ async function createServices(
       : undefined,
   });
   const { accounts } = login;
-  const sealer = createSealer({ keyring });
   return {
     config,
     storage,
@@ -137,7 +143,8 @@ async function createServices(
     ids,
     log,
     audit,
-    outbox: createOutbox({ storage, clock, ids }),
+    outbox,
+    messages,
     login,
     egress,
     clients,
@@ -154,7 +161,10 @@ async function createServices(
       createUser: accounts.create,
       clientChanged: clients.changed,
     }),
-    close: () => storage.close(),
+    close: async () => {
+      messages.close();
+      await storage.close();
+    },
   };
 }
 
@@ -192,12 +202,19 @@ async function listen(services: Services, slices: Slices): Promise<RunningServer
     port: server.port,
     services,
     async close() {
-      await background.stop();
+      await stopSending(background, services.messages);
       await server.close();
       await slices.vault.close();
       await services.close();
     },
   };
+}
+
+/** What is being sent gets a moment to end well; after that it is left to the outbox of the next start. */
+async function stopSending(background: { stop(): Promise<void> }, messages: Messages): Promise<void> {
+  const timer = setTimeout(() => messages.close(), SENDING_GRACE_MS);
+  await background.stop();
+  clearTimeout(timer);
 }
 
 /** The parts that answer requests. */
@@ -277,9 +294,10 @@ function providerOrigins(config: Config): readonly string[] {
 }
 
 function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {
-  const { outbox, login } = services;
+  const { outbox, login, messages } = services;
+  const handlers = { ...approvals.outboxHandlers, ...messages.outboxHandlers };
   return [
-    { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(approvals.outboxHandlers) },
+    { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(handlers) },
     { name: "vault", everyMs: TICK_MS, run: () => vault.tick() },
     { name: "signing keys", everyMs: KEYS_MS, run: () => oauth.maintainKeys() },
     {

@@ -6,7 +6,7 @@ import { createIds } from "../lib/ids.ts";
 import { consumeOnce } from "./consume.ts";
 import type { Storage } from "./index.ts";
 import { migrate, pendingMigrations } from "./migrate.ts";
-import { createOutbox } from "./outbox.ts";
+import { createOutbox, type OutboxMessage, RetryLater, Undeliverable } from "./outbox.ts";
 
 /** What every storage engine must do. `open` gives an empty database each time it is called. */
 export function storageSuite(name: string, open: () => Promise<Storage>): void {
@@ -125,6 +125,105 @@ export function storageSuite(name: string, open: () => Promise<Storage>): void {
         await outbox().deliver(failing);
         assert.equal(ids.length, 2);
         assert.equal(ids[0], ids[1]);
+      });
+
+      const payloads = async () => {
+        const { rows } = await sql<{ payload: string; done_at: number | null }>`select * from outbox`.execute(
+          storage.db(),
+        );
+        return rows.map(({ payload, done_at }) => [payload, done_at !== null]);
+      };
+
+      it("keeps no payload of what was delivered", async () => {
+        await outbox().add(storage, { topic: "mail", payload: { code: "canary" } });
+        assert.deepEqual(await payloads(), [['{"code":"canary"}', false]]);
+        await outbox().deliver({ mail: async () => undefined });
+        assert.deepEqual(await payloads(), [["null", true]]);
+      });
+
+      it("gives up at once what the handler calls undeliverable, and keeps no payload of it", async () => {
+        await outbox().add(storage, { topic: "mail", payload: { code: "canary" } });
+        const refusing = {
+          mail: async () => {
+            throw new Undeliverable("no such address");
+          },
+        };
+        assert.equal(await outbox().deliver(refusing), 0);
+        assert.deepEqual(await payloads(), [["null", true]]);
+        now += 3_600_000;
+        assert.equal(await outbox().deliver({ mail: async () => assert.fail("must not be sent") }), 0);
+      });
+
+      it("gives up after twelve attempts, telling the handler which is the last", async () => {
+        await outbox().add(storage, { topic: "mail", payload: { code: "canary" } });
+        const seen: (number | undefined)[] = [];
+        const failing = {
+          mail: async ({ nextAttemptAt }: OutboxMessage) => {
+            seen.push(nextAttemptAt);
+            throw new Error("away");
+          },
+        };
+        for (let i = 0; i < 14; i++) {
+          await outbox().deliver(failing);
+          now += 3_600_000;
+        }
+        assert.equal(seen.length, 12);
+        assert.deepEqual(
+          seen.map((at) => at === undefined),
+          [...Array(11).fill(false), true],
+        );
+        assert.deepEqual(await payloads(), [["null", true]]);
+      });
+
+      it("waits as long as the receiver asks", async () => {
+        await outbox().add(storage, { topic: "mail", payload: {} });
+        let attempts = 0;
+        const busy = {
+          mail: async () => {
+            attempts += 1;
+            throw new RetryLater(30_000);
+          },
+        };
+        await outbox().deliver(busy);
+        now += 29_999;
+        await outbox().deliver(busy);
+        assert.equal(attempts, 1);
+        now += 1;
+        await outbox().deliver(busy);
+        assert.equal(attempts, 2);
+      });
+
+      it("delivers what is due while a slow one is still under way", async () => {
+        const order: string[] = [];
+        for (const name of ["slow", "quick"])
+          await outbox().add(storage, { topic: "mail", payload: { name } });
+        let release = () => {};
+        const released = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        const delivered = await outbox().deliver({
+          async mail({ payload }: OutboxMessage) {
+            const { name } = payload as { name: string };
+            if (name === "slow") await released;
+            else release();
+            order.push(name);
+          },
+        });
+        assert.equal(delivered, 2);
+        assert.equal(order.length, 2);
+      });
+
+      it("hands each of 60 messages to one of four that deliver at once", async () => {
+        for (let i = 0; i < 60; i++) await outbox().add(storage, { topic: "mail", payload: i });
+        const seen: unknown[] = [];
+        const handlers = { mail: async ({ payload }: OutboxMessage) => void seen.push(payload) };
+        const counts = await Promise.all(Array.from({ length: 4 }, () => outbox().deliver(handlers)));
+        assert.equal(
+          counts.reduce((sum, count) => sum + count, 0),
+          60,
+        );
+        assert.equal(new Set(seen).size, 60);
+        assert.equal(seen.length, 60);
       });
     });
   });

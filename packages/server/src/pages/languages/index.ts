@@ -41,3 +41,10 @@ export function pickLanguage(request: { url: string; headers: Headers }, wished?
   }
   return { tag: "en", texts: en };
 }
+
+/** The language of a tag that was chosen earlier, such as a user's; English when there is none of it. */
+export function languageOf(tag: string | undefined): Language {
+  const short = tag?.slice(0, 2).toLowerCase() ?? "";
+  const texts = Object.hasOwn(languages, short) ? languages[short] : undefined;
+  return texts ? { tag: short, texts } : { tag: "en", texts: en };
+}
