@@ -1,5 +1,11 @@
 import { isLoopbackHost, isRedirectUri } from "./config-addresses.ts";
-import type { ApiConfig, ClientMetadata, ConnectionConfig, Parsed } from "./config-schema.ts";
+import {
+  type ApiConfig,
+  type ClientMetadata,
+  type ConnectionConfig,
+  hasKeys,
+  type Parsed,
+} from "./config-schema.ts";
 
 /** What one field cannot know: names used twice, references into the void, what production refuses. */
 export function crossChecks(config: Parsed): string[] {
@@ -22,9 +28,7 @@ export function crossChecks(config: Parsed): string[] {
   );
   config.clients.forEach((entry, i) => {
     problems.push(
-      ...clientProblems(entry, { confidential: Boolean(entry.secret), config }).map(
-        (it) => `clients.${i}${it}`,
-      ),
+      ...clientProblems(entry, { hasSecret: Boolean(entry.secret), config }).map((it) => `clients.${i}${it}`),
     );
   });
   config.apis.forEach((entry, i) => {
@@ -86,7 +90,7 @@ export function builtInApis(issuer: string): readonly { audience: string; scopes
  */
 export function clientProblems(
   entry: ClientMetadata,
-  against: { confidential: boolean; config: Pick<Parsed, "issuer"> & ClientReferences },
+  against: { hasSecret: boolean; config: Pick<Parsed, "issuer"> & ClientReferences },
 ): string[] {
   const { config } = against;
   const problems: string[] = [];
@@ -111,11 +115,14 @@ export function clientProblems(
     for (const uri of entry[field])
       if (!isRedirectUri(uri))
         problems.push(`.${field}: "${uri}" must be https, or http on loopback, without fragment`);
+  const { hasSecret } = against;
+  if (entry.jwks && entry.jwksUri) problems.push(".jwksUri: a client has jwks or jwksUri, not both");
+  if (hasSecret && hasKeys(entry)) problems.push(".secret: a client has a secret or keys, not both");
   const needSecret = entry.grantTypes.filter(
     (type) => type !== "authorization_code" && type !== "refresh_token",
   );
-  if (!against.confidential && needSecret.length > 0)
-    problems.push(`: a client without secret may use authorization_code and refresh_token only`);
+  if (!hasSecret && !hasKeys(entry) && needSecret.length > 0)
+    problems.push(`: a client without secret or keys may use authorization_code and refresh_token only`);
   return problems;
 }
 

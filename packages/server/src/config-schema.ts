@@ -25,6 +25,37 @@ const agentPolicy = z.strictObject({
   connections: z.record(identifier, z.strictObject({ scopes: z.array(scopeName).max(100) })).default({}),
 });
 
+const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/, "base64url");
+const keyNames = { kid: z.string().min(1).max(256).optional(), use: z.literal("sig").optional() };
+/** 2,048 bits as base64url are at least this long. */
+const MIN_RSA_LENGTH = 342;
+/** A public key (RFC 7517). Strict, so that the private part of a key is refused. */
+const publicKey = z.discriminatedUnion("kty", [
+  z.strictObject({
+    ...keyNames,
+    kty: z.literal("EC"),
+    crv: z.literal("P-256"),
+    x: base64url,
+    y: base64url,
+    alg: z.literal("ES256").optional(),
+  }),
+  z.strictObject({
+    ...keyNames,
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    x: base64url,
+    alg: z.literal("EdDSA").optional(),
+  }),
+  z.strictObject({
+    ...keyNames,
+    kty: z.literal("RSA"),
+    n: base64url.min(MIN_RSA_LENGTH, "at least 2,048 bits"),
+    e: base64url,
+    /** Default: RS256. */
+    alg: z.enum(["RS256", "PS256"]).optional(),
+  }),
+]);
+
 /** What is known of a client besides its id and secret; the database keeps the same shape as the file. */
 export const clientMetadataSchema = z.strictObject({
   name: z.string().min(1).max(200),
@@ -40,8 +71,16 @@ export const clientMetadataSchema = z.strictObject({
   /** Rotate refresh tokens at each use. Default: public clients only. */
   rotateRefreshTokens: z.boolean().optional(),
   idTokenAlgorithm: z.enum(["RS256", "ES256"]).default("RS256"),
+  /** Public keys the client proves itself with (`private_key_jwt`), in place of a secret. */
+  jwks: z.strictObject({ keys: z.array(publicKey).min(1).max(20) }).optional(),
+  /** Where those keys are. */
+  jwksUri: webUrl.optional(),
   agent: agentPolicy.optional(),
 });
+
+/** Whether a client proves itself with keys of its own. */
+export const hasKeys = (entry: Pick<ClientMetadata, "jwks" | "jwksUri">): boolean =>
+  entry.jwks !== undefined || entry.jwksUri !== undefined;
 
 const client = clientMetadataSchema.extend({
   id: identifier,

@@ -54,6 +54,8 @@ const refuses = (more: object, expected: string[], from = sources) =>
     expected,
   );
 
+const PUBLIC_KEY = { kty: "EC", crv: "P-256", x: "AA", y: "AA" };
+
 describe("configuration", () => {
   it("needs issuer, storage and root key alone, and fills in the rest", () => {
     const config = parse({});
@@ -274,8 +276,45 @@ describe("cross checks refuse", () => {
   for (const grant of ["client_credentials", "ciba", "token_vault"])
     it(`the grant ${grant} for a client without secret`, () => {
       refuses({ clients: [{ id: "spa", name: "App", grantTypes: ["authorization_code", grant] }] }, [
-        "clients.0: a client without secret may use authorization_code and refresh_token only",
+        "clients.0: a client without secret or keys may use authorization_code and refresh_token only",
       ]);
+    });
+
+  for (const [name, keys, problem] of [
+    [
+      "a secret and keys",
+      { jwks: { keys: [PUBLIC_KEY] }, secret: { env: "SECRET" } },
+      "clients.0.secret: a client has a secret or keys, not both",
+    ],
+    [
+      "keys in two places",
+      { jwks: { keys: [PUBLIC_KEY] }, jwksUri: "https://app.example/jwks" },
+      "clients.0.jwksUri: a client has jwks or jwksUri, not both",
+    ],
+    [
+      "a private key",
+      { jwks: { keys: [{ ...PUBLIC_KEY, d: "AA" }] } },
+      'clients.0.jwks.keys.0: Unrecognized key: "d"',
+    ],
+    [
+      "a shared key",
+      { jwks: { keys: [{ kty: "oct", k: "AA" }] } },
+      "clients.0.jwks.keys.0.kty: Invalid discriminator value. Expected 'EC' | 'OKP' | 'RSA'",
+    ],
+    ["no key", { jwks: { keys: [] } }, "clients.0.jwks.keys: Too small: expected array to have >=1 items"],
+    [
+      "a short RSA key",
+      { jwks: { keys: [{ kty: "RSA", n: "AQAB", e: "AQAB" }] } },
+      "clients.0.jwks.keys.0.n: at least 2,048 bits",
+    ],
+    [
+      "keys at an address that is not https",
+      { jwksUri: "http://app.example/jwks" },
+      "clients.0.jwksUri: an https URL, or http on loopback",
+    ],
+  ] as const)
+    it(`a client with ${name}`, () => {
+      refuses({ clients: [{ id: "machine", name: "Machine", ...keys }] }, [problem]);
     });
 
   it("a connection without the secret that its way to authenticate needs", () => {

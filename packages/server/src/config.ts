@@ -11,6 +11,7 @@ import {
   type Config,
   type ConnectionConfig,
   clientMetadataSchema,
+  hasKeys,
   type MailConfig,
   MIN_CLIENT_SECRET_LENGTH,
   type Parsed,
@@ -30,7 +31,7 @@ export type {
   MailConfig,
   SmsConfig,
 };
-export { builtInApis, clientMetadataSchema, clientProblems, MIN_CLIENT_SECRET_LENGTH };
+export { builtInApis, clientMetadataSchema, clientProblems, hasKeys, MIN_CLIENT_SECRET_LENGTH };
 
 /** The configuration cannot be used. `problems` lists every fault with its path and what was expected. */
 export class ConfigError extends Error {

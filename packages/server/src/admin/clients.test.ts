@@ -127,9 +127,17 @@ for (const engine of testEngines())
           'agent.connections: there is no connection "mail"',
         ],
         [
+          "keys in two places",
+          {
+            jwks: { keys: [{ kty: "EC", crv: "P-256", x: "AA", y: "AA" }] },
+            jwks_uri: "https://app.example/jwks",
+          },
+          "jwks_uri: a client has jwks or jwksUri, not both",
+        ],
+        [
           "a public client that wants a token of its own",
           { confidential: false, grant_types: ["client_credentials"] },
-          "a client without secret may use authorization_code and refresh_token only",
+          "a client without secret or keys may use authorization_code and refresh_token only",
         ],
       ];
       for (const [name, body, problem] of invalid)

@@ -5,6 +5,7 @@ import {
   ConfigError,
   clientMetadataSchema,
   clientProblems,
+  hasKeys,
 } from "../config.ts";
 import { keyedHash } from "../crypto/hash.ts";
 import type { Keyring } from "../crypto/keyring.ts";
@@ -30,7 +31,8 @@ export interface AdminClients {
   /** @throws ApiError `admin.client_unknown` */
   get(id: string): Promise<AdminClient>;
   /**
-   * Makes a client. The secret is in the answer and nowhere else: the database keeps a keyed hash.
+   * Makes a client. A confidential one without keys of its own gets a secret, which is in the answer and nowhere
+   * else: the database keeps a keyed hash.
    * @throws ApiError `admin.client_invalid`
    */
   create(
@@ -71,7 +73,7 @@ export function createAdminClients(deps: {
     return {
       id,
       source: "configuration",
-      confidential: clientSecret !== undefined,
+      hasSecret: clientSecret !== undefined,
       metadata,
       disabledAt: switches.get(id),
       createdAt: undefined,
@@ -90,8 +92,8 @@ export function createAdminClients(deps: {
     return client;
   }
 
-  function check(metadata: ClientMetadata, confidential: boolean): void {
-    const problems = clientProblems(metadata, { confidential, config }).map(inWireSpelling);
+  function check(metadata: ClientMetadata, hasSecret: boolean): void {
+    const problems = clientProblems(metadata, { hasSecret, config }).map(inWireSpelling);
     if (problems.length > 0)
       throw adminError("admin.client_invalid", { detail: problems.join("; "), members: { problems } });
   }
@@ -123,23 +125,27 @@ export function createAdminClients(deps: {
     },
 
     async create(metadata, confidential) {
-      check(metadata, confidential);
+      const hasSecret = confidential && !hasKeys(metadata);
+      check(metadata, hasSecret);
       const value = Buffer.from(deps.random(SECRET_BYTES)).toString("base64url");
       const now = clock.now();
       const row: ClientRow = {
         id: deps.ids.prefixed("cli"),
         metadata: JSON.stringify(metadata),
-        secret_hash: confidential ? keyedHash(secretKey, value) : null,
+        secret_hash: hasSecret ? keyedHash(secretKey, value) : null,
         disabled_at: null,
         created_at: now,
         updated_at: now,
       };
       await storage.transaction(async (tx) => {
         await tx.db<AdminTables>().insertInto("clients").values(row).execute();
-        await record(tx, adminEvents.clientCreated, row.id, { name: metadata.name, confidential });
+        await record(tx, adminEvents.clientCreated, row.id, {
+          name: metadata.name,
+          confidential: hasSecret || hasKeys(metadata),
+        });
       });
       deps.clientChanged(row.id);
-      return { client: fromRow(row), clientSecret: confidential ? secret(value) : undefined };
+      return { client: fromRow(row), clientSecret: hasSecret ? secret(value) : undefined };
     },
 
     async change(id, change) {
@@ -156,7 +162,7 @@ export function createAdminClients(deps: {
         if (!row) throw adminError("admin.client_unknown");
         const client = fromRow(row);
         const metadata = withChange(client.metadata, change);
-        check(metadata, client.confidential);
+        check(metadata, client.hasSecret);
         await tx
           .db<AdminTables>()
           .updateTable("clients")
@@ -218,7 +224,7 @@ async function switchRow(tx: Tx, id: string, disabledAt: number | null): Promise
 function inWireSpelling(problem: string): string {
   return problem
     .replace(/^[.:]\s*/, "")
-    .replace(/^(redirectUris|postLogoutRedirectUris)/, (name) =>
+    .replace(/^(redirectUris|postLogoutRedirectUris|jwksUri)/, (name) =>
       name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     );
 }
@@ -227,7 +233,7 @@ function fromRow(row: ClientRow): AdminClient {
   return {
     id: row.id,
     source: "runtime",
-    confidential: row.secret_hash !== null,
+    hasSecret: row.secret_hash !== null,
     metadata: clientMetadataSchema.parse(JSON.parse(row.metadata)),
     disabledAt: row.disabled_at ?? undefined,
     createdAt: row.created_at,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ClientMetadata, type ConnectionConfig, clientMetadataSchema } from "../config.ts";
+import { type ClientMetadata, type ConnectionConfig, clientMetadataSchema, hasKeys } from "../config.ts";
 import { httpError } from "../http/errors.ts";
 import type { UserRow } from "./store.ts";
 
@@ -30,16 +30,18 @@ const clientFields = {
   first_party: fields.firstParty,
   rotate_refresh_tokens: fields.rotateRefreshTokens,
   id_token_algorithm: fields.idTokenAlgorithm,
+  jwks: fields.jwks,
+  jwks_uri: fields.jwksUri,
   agent: fields.agent,
 };
 
 export const newClientBody = z.strictObject({
   ...clientFields,
-  /** A confidential client gets a secret; a public one authenticates with PKCE alone. */
+  /** A confidential client without `jwks` or `jwks_uri` gets a secret; a public one authenticates with PKCE alone. */
   confidential: z.boolean().default(true),
 });
 
-/** Members to replace; what is left out stays, and `null` takes `agent` or `rotate_refresh_tokens` away. */
+/** Members to replace; what is left out stays, and `null` takes an optional one away. */
 export const clientChangeBody = z
   .strictObject({
     name: fields.name,
@@ -50,6 +52,8 @@ export const clientChangeBody = z
     first_party: z.boolean(),
     rotate_refresh_tokens: z.boolean().nullable(),
     id_token_algorithm: fields.idTokenAlgorithm.unwrap(),
+    jwks: fields.jwks.unwrap().nullable(),
+    jwks_uri: fields.jwksUri.unwrap().nullable(),
     agent: fields.agent.unwrap().nullable(),
   })
   .partial();
@@ -75,6 +79,8 @@ export function toMetadata(body: Omit<NewClient, "confidential">): ClientMetadat
     firstParty: body.first_party,
     rotateRefreshTokens: body.rotate_refresh_tokens,
     idTokenAlgorithm: body.id_token_algorithm,
+    jwks: body.jwks,
+    jwksUri: body.jwks_uri,
     agent: body.agent,
   });
 }
@@ -86,6 +92,8 @@ export function withChange(metadata: ClientMetadata, change: ClientChange): Clie
   return toMetadata({
     ...merged,
     rotate_refresh_tokens: merged.rotate_refresh_tokens ?? undefined,
+    jwks: merged.jwks ?? undefined,
+    jwks_uri: merged.jwks_uri ?? undefined,
     agent: merged.agent ?? undefined,
   });
 }
@@ -100,6 +108,8 @@ function toWireFields(metadata: ClientMetadata) {
     first_party: metadata.firstParty,
     rotate_refresh_tokens: metadata.rotateRefreshTokens,
     id_token_algorithm: metadata.idTokenAlgorithm,
+    jwks: metadata.jwks,
+    jwks_uri: metadata.jwksUri,
     agent: metadata.agent,
   };
 }
@@ -108,7 +118,7 @@ function toWireFields(metadata: ClientMetadata) {
 export interface AdminClient {
   readonly id: string;
   readonly source: "configuration" | "runtime";
-  readonly confidential: boolean;
+  readonly hasSecret: boolean;
   readonly metadata: ClientMetadata;
   readonly disabledAt: number | undefined;
   /** Absent for a configured client. */
@@ -119,7 +129,7 @@ export function clientToWire(client: AdminClient): Record<string, unknown> {
   return {
     id: client.id,
     source: client.source,
-    confidential: client.confidential,
+    confidential: client.hasSecret || hasKeys(client.metadata),
     ...toWireFields(client.metadata),
     disabled_at: time(client.disabledAt),
     created_at: time(client.createdAt),

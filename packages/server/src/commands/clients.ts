@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { clientMetadataSchema } from "../config.ts";
 import { reveal } from "../lib/secret.ts";
 import { type Arguments, CONFIG_OPTION, type Command, UsageError } from "./command.ts";
@@ -8,7 +10,7 @@ const PAGE = 200;
 
 const create: Command = {
   name: "clients create",
-  summary: "Make a client in the database. Its secret is printed once and kept nowhere.",
+  summary: "Make a client in the database. Its secret, if it has no keys, is printed once and kept nowhere.",
   options: {
     ...CONFIG_OPTION,
     name: { value: "<name>", help: "how users see it" },
@@ -24,6 +26,11 @@ const create: Command = {
       multiple: true,
       help: "an API with the scopes it may have, by commas",
     },
+    jwks: {
+      value: "<file>",
+      help: "its public keys (a JWK set): it proves itself with them, without a secret",
+    },
+    "jwks-uri": { value: "<uri>", help: "where its public keys are" },
     public: { help: "no secret: it authenticates with PKCE alone" },
     "first-party": { help: "no consent page for its own APIs" },
     "agent-owner": { value: "<text>", help: "makes it an agent: who answers for it" },
@@ -32,7 +39,7 @@ const create: Command = {
   },
   run: (args, context) =>
     withServices(args, context, async ({ admin }) => {
-      const made = await admin.clients.create(readMetadata(args), !args.flag("public"));
+      const made = await admin.clients.create(readMetadata(args, context.cwd), !args.flag("public"));
       const clientSecret = made.clientSecret && reveal(made.clientSecret);
       const shown = clientSecret ? `\nSecret, shown this once: ${clientSecret}` : "";
       context.output.result(`Made client ${made.client.id}.${shown}`, {
@@ -44,7 +51,7 @@ const create: Command = {
     }),
 };
 
-function readMetadata(args: Arguments) {
+function readMetadata(args: Arguments, cwd: string) {
   const [owner, purpose] = [args.text("agent-owner"), args.text("agent-purpose")];
   const connections = scopeLists(args, "connection");
   const isAgent = owner !== undefined || purpose !== undefined || Object.keys(connections).length > 0;
@@ -56,6 +63,8 @@ function readMetadata(args: Arguments) {
     ...(grants.length > 0 ? { grantTypes: grants } : {}),
     apis: scopeLists(args, "api"),
     firstParty: args.flag("first-party"),
+    jwks: readKeySet(args.text("jwks"), cwd),
+    jwksUri: args.text("jwks-uri"),
     ...(isAgent
       ? {
           agent: {
@@ -70,6 +79,15 @@ function readMetadata(args: Arguments) {
   throw new UsageError(
     result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("\n"),
   );
+}
+
+function readKeySet(file: string | undefined, cwd: string): unknown {
+  if (file === undefined) return undefined;
+  try {
+    return JSON.parse(readFileSync(resolve(cwd, file), "utf8"));
+  } catch (cause) {
+    throw new UsageError(`--jwks: ${file} cannot be read as JSON`, { cause });
+  }
 }
 
 /** `name=a,b` given any number of times, as the configuration holds it. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
@@ -72,6 +73,7 @@ describe("the behalf command", () => {
       ["clients create", /--name is missing/],
       ["clients create --name A --grant password", /grantTypes/],
       ["clients create --name A --api noscopes", /--api must look like/],
+      ["clients create --name A --jwks none.json", /--jwks: none.json cannot be read as JSON/],
       ["clients create --name A --agent-owner B", /--agent-purpose is missing/],
       ["audit list --limit 0", /--limit must be a whole number from 1 to 200/],
       ["audit list --limit 201", /--limit must be a whole number/],
@@ -191,6 +193,20 @@ describe("the behalf command", () => {
 
     it("without a secret are made with --public", async () => {
       assert.ok(!("client_secret" in (await json("clients create --name Web --public"))));
+    });
+
+    it("with keys of their own are made without a secret, and with a private key not at all", async () => {
+      const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const write = (name: string, key: object) =>
+        writeFileSync(at.path(name), JSON.stringify({ keys: [key] }));
+      write("public.json", { ...publicKey.export({ format: "jwk" }), kid: "a" });
+      write("private.json", privateKey.export({ format: "jwk" }));
+      const made = await json("clients create --name Machine --grant client_credentials --jwks public.json");
+      assert.ok(!("client_secret" in made));
+      await json("clients create --name Remote --grant ciba --jwks-uri https://app.example/jwks.json");
+      const { code, err } = await at.behalf("clients create --name A --jwks private.json");
+      assert.equal(code, 2);
+      assert.match(err, /jwks\.keys\.0: Unrecognized key: "d"/);
     });
 
     it("that refer to what does not exist are refused", async () => {

@@ -5,6 +5,7 @@ import {
   type ClientMetadata,
   type Config,
   clientMetadataSchema,
+  hasKeys,
 } from "../config.ts";
 import { equalInConstantTime, keyedHash } from "../crypto/hash.ts";
 import { assert } from "../lib/assert.ts";
@@ -20,6 +21,10 @@ import { STRANGER_PREFIX } from "./strangers.ts";
 /** A client with what only the OAuth slice needs of it. */
 export interface StoredClient extends ClientWithApis {
   readonly secretHash: string | undefined;
+  /** How it proves who it is: the one way, whatever else a request brings. */
+  readonly authentication: "secret" | "keys" | "none";
+  readonly jwks: ClientMetadata["jwks"];
+  readonly jwksUri: ClientMetadata["jwksUri"];
   readonly rotateRefreshTokens: boolean;
   readonly idTokenAlgorithm: "RS256" | "ES256";
 }
@@ -139,11 +144,15 @@ function build(
   secretHash: string | undefined,
   disabledAt: number | undefined,
 ): StoredClient {
-  const confidential = secretHash !== undefined;
+  const authentication = hasKeys(entry) ? "keys" : secretHash === undefined ? "none" : "secret";
+  const confidential = authentication !== "none";
   return {
     id,
     source,
-    secretHash,
+    secretHash: authentication === "secret" ? secretHash : undefined,
+    authentication,
+    jwks: entry.jwks,
+    jwksUri: entry.jwksUri,
     disabledAt,
     confidential,
     name: entry.name,
@@ -168,8 +177,9 @@ export function toCoreMetadata(client: StoredClient, apis: readonly ApiConfig[])
   return {
     client_id: client.id,
     client_name: client.name,
-    // The core compares secrets through matchesSecret(); what it holds is only the hash.
-    ...(client.secretHash ? { client_secret: client.secretHash } : {}),
+    // The core compares secrets through matchesSecret(); what it holds is only the hash. Of a client that proves
+    // itself by other means it asks whether that was done, and holds nothing.
+    ...(client.confidential ? { client_secret: client.secretHash ?? "none" } : {}),
     token_endpoint_auth_method: client.confidential ? "client_secret_post" : "none",
     redirect_uris: [...client.redirectUris],
     post_logout_redirect_uris: [...client.postLogoutRedirectUris],

@@ -5,12 +5,15 @@ import type { Audit } from "../audit/index.ts";
 import type { Config } from "../config.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import type { Sealer } from "../crypto/seal.ts";
+import type { Egress } from "../http/egress.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
+import { createClientAuthentication } from "./client-authentication.ts";
+import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
 import { createEdge } from "./edge.ts";
 import { oauthEvents } from "./events.ts";
@@ -64,6 +67,7 @@ export async function createOAuth(deps: {
   ids: Ids;
   log: Log;
   audit: Audit;
+  egress: Egress;
   clients: ClientRegistry;
   users: Users;
   sessions: EndableSessions;
@@ -78,6 +82,14 @@ export async function createOAuth(deps: {
   const revocations = createRevocations({ storage, clock, signedTokens });
   const liveness = createLiveness({ storage, clock, clients, users, revocations });
   const introspection = createIntrospection({ apis: config.apis, signedTokens, liveness });
+  const authentication = createClientAuthentication({
+    issuer: config.issuer,
+    storage,
+    clock,
+    log: deps.log,
+    clients,
+    keys: createClientKeys({ egress: deps.egress, clock, log: deps.log }),
+  });
   const provider = createProvider({
     config,
     storage,
@@ -89,6 +101,7 @@ export async function createOAuth(deps: {
     approvals,
     approvalOAuthErrors: deps.approvalOAuthErrors,
     introspection,
+    provenClient: authentication.provenClient,
     cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],
     privateJwks: keys.privateJwks(),
   });
@@ -123,6 +136,7 @@ export async function createOAuth(deps: {
       provider,
       sessions,
       ownGrants,
+      authentication,
       hintedLogout: createHintedLogout({
         issuer: config.issuer,
         verifyKey: keys.verifyKey,

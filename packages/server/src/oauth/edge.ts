@@ -4,6 +4,7 @@ import { ApiError } from "../http/errors.ts";
 import { MAX_OAUTH_BODY_BYTES, readBody } from "../http/limits.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { BrowserSessions } from "../login/index.ts";
+import { type ClientAuthentication, withoutProof } from "./client-authentication.ts";
 import { mapQuery, parseForm, parseFormAsQuery, toFormText } from "./form.ts";
 import { replayBody } from "./internals.ts";
 import type { HintedLogout } from "./logout.ts";
@@ -45,6 +46,7 @@ export function createEdge(deps: {
   provider: Provider;
   sessions: BrowserSessions;
   ownGrants: OwnGrants;
+  authentication: ClientAuthentication;
   /** Answers `/oidc/register`; absent while registration is switched off. */
   registration: { handle(request: IncomingMessage, response: ServerResponse): Promise<void> } | undefined;
   hintedLogout: HintedLogout;
@@ -72,14 +74,25 @@ export function createEdge(deps: {
       if (request.method === "POST" && path !== "/oidc/register") {
         const params = await readParsed(request, response, parseForm);
         if (!params) return;
+        const proof = await deps.authentication.prove(request, params);
+        if (proof === "refused") return refuseClient(response);
+        const client = proof === "none" ? undefined : proof;
         if (path === "/oauth/token" && ownGrants.handles(params["grant_type"]))
-          return ownGrants.handle(request, response, params);
-        replayBody(request, Buffer.from(toFormText(params)));
+          return ownGrants.handle(request, response, params, client);
+        replayBody(request, Buffer.from(toFormText(client ? withoutProof(params, client.id) : params)));
       }
       if (path === "/authorize") await dropForeignSession(deps, request, response);
       await callback(request, response);
     },
   };
+}
+
+/** One answer for every reason. @see RFC 6749 section 5.2 */
+function refuseClient(response: ServerResponse): void {
+  response.writeHead(401, { "content-type": "application/json", "cache-control": "no-store" });
+  response.end(
+    JSON.stringify({ error: "invalid_client", error_description: "client authentication failed" }),
+  );
 }
 
 /** Published SDKs know an older address of the same thing, with another name for where to go back to. */

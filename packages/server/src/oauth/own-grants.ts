@@ -7,7 +7,13 @@ import type { GrantResponse, OwnGrant } from "./index.ts";
 export interface OwnGrants {
   add(grants: readonly OwnGrant[]): void;
   handles(grantType: string | undefined): boolean;
-  handle(request: IncomingMessage, response: ServerResponse, params: FormParams): Promise<void>;
+  /** `proven` is the client when it has proven itself by other means than a secret. */
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    params: FormParams,
+    proven: StoredClient | undefined,
+  ): Promise<void>;
 }
 
 const HEADERS = { "content-type": "application/json", "cache-control": "no-store", pragma: "no-cache" };
@@ -16,10 +22,14 @@ const HEADERS = { "content-type": "application/json", "cache-control": "no-store
 export function createOwnGrants(deps: { clients: ClientRegistry }): OwnGrants {
   const byType = new Map<string, OwnGrant>();
 
-  async function answer(request: IncomingMessage, params: FormParams): Promise<GrantResponse> {
+  async function answer(
+    request: IncomingMessage,
+    params: FormParams,
+    proven: StoredClient | undefined,
+  ): Promise<GrantResponse> {
     const grant = byType.get(params["grant_type"] ?? "");
     if (!grant) return refuse(400, "unsupported_grant_type", "unsupported grant_type requested");
-    const client = await authenticate(deps.clients, request.headers.authorization, params);
+    const client = proven ?? (await authenticate(deps.clients, request.headers.authorization, params));
     if (!client) return refuse(401, "invalid_client", "client authentication failed");
     if (!client.grantTypes.includes(grant.name))
       return refuse(403, "unauthorized_client", "the client may not use this grant");
@@ -32,8 +42,8 @@ export function createOwnGrants(deps: { clients: ClientRegistry }): OwnGrants {
       for (const grant of grants) byType.set(grant.grantType, grant);
     },
     handles: (grantType) => grantType !== undefined && byType.has(grantType),
-    async handle(request, response, params) {
-      const { status, body, headers } = await answer(request, params);
+    async handle(request, response, params, proven) {
+      const { status, body, headers } = await answer(request, params, proven);
       response.writeHead(status, { ...HEADERS, ...headers });
       response.end(JSON.stringify(body));
     },

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { JWK } from "jose";
 import type { AccessToken, AccountClaims, Configuration, KoaContextWithOIDC } from "oidc-provider";
 import { errors, Provider } from "oidc-provider";
@@ -60,6 +61,8 @@ export interface ProviderDeps {
   /** The OAuth error of each refusal of the approvals slice. */
   readonly approvalOAuthErrors: Readonly<Partial<Record<string, string>>>;
   readonly introspection: Introspection;
+  /** Who a request was proven to come from, by other means than a secret. */
+  readonly provenClient: (request: IncomingMessage) => string | undefined;
   readonly cookieKeys: readonly string[];
   readonly privateJwks: readonly JWK[];
 }
@@ -69,8 +72,8 @@ export function createProvider(deps: ProviderDeps): Provider {
   const provider = new Provider(deps.config.issuer, configuration(deps));
   // Host and protocol of each request are set from the issuer before the core sees it (edge.ts).
   provider.proxy = true;
-  provider.use(withoutUserCode);
-  useHashedSecrets(provider, deps.clients);
+  provider.use(correctMetadata);
+  useHashedSecrets(provider, deps.clients, deps.provenClient);
   useOwnRedirectCheck(provider);
   return provider;
 }
@@ -175,12 +178,28 @@ function configuration(deps: ProviderDeps): Configuration {
   };
 }
 
-/** The core always announces `user_code`, which we refuse. @see OpenID CIBA Core section 4: absent means false */
-async function withoutUserCode(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+const ASSERTION_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"];
+
+function authMethodsAt(endpoint: string): readonly string[] {
+  const proofs = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+  return endpoint === "introspection" ? proofs : [...proofs, "none"];
+}
+
+/**
+ * What the core's metadata says otherwise than it is: it always announces `user_code`, which we refuse (OpenID CIBA
+ * Core section 4: absent means false), and it knows nothing of proofs that were judged before it.
+ */
+async function correctMetadata(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   await next();
-  if (ctx.oidc?.route === "discovery")
-    // The core's metadata is an object of its members.
-    delete (ctx.body as Record<string, unknown>)["backchannel_user_code_parameter_supported"];
+  if (ctx.oidc?.route !== "discovery") return;
+  // The core's metadata is an object of its members.
+  const metadata = ctx.body as Record<string, unknown>;
+  delete metadata["backchannel_user_code_parameter_supported"];
+  for (const endpoint of ["token", "introspection", "revocation"]) {
+    if (metadata[`${endpoint}_endpoint`] === undefined) continue;
+    metadata[`${endpoint}_endpoint_auth_methods_supported`] = authMethodsAt(endpoint);
+    metadata[`${endpoint}_endpoint_auth_signing_alg_values_supported`] = ASSERTION_ALGORITHMS;
+  }
 }
 
 /** What we do beside the core, told in its metadata; each only while it is switched on. */
@@ -208,12 +227,22 @@ function keepOfflineAccess(ctx: KoaContextWithOIDC, marked: string | undefined):
   params["scope"] = [...scopes.add("offline_access")].join(" ");
 }
 
-/** The core holds each secret's keyed hash; what a client presents is hashed before it is compared. */
-function useHashedSecrets(provider: Provider, clients: ClientRegistry): void {
+/**
+ * The core holds each secret's keyed hash; what a client presents is hashed before it is compared. Whether a client
+ * has proven itself by a key was judged before the core saw the request.
+ */
+function useHashedSecrets(
+  provider: Provider,
+  clients: ClientRegistry,
+  provenClient: ProviderDeps["provenClient"],
+): void {
   Object.defineProperty(provider.Client.prototype, "compareClientSecret", {
     async value(this: { clientId: string }, presented: string): Promise<boolean> {
       const client = await clients.find(this.clientId);
-      return client !== undefined && clients.matchesSecret(client, presented);
+      if (client === undefined) return false;
+      if (client.authentication === "secret") return clients.matchesSecret(client, presented);
+      const request = Provider.ctx?.req;
+      return request !== undefined && provenClient(request) === client.id;
     },
   });
 }

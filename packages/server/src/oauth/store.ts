@@ -52,6 +52,20 @@ export async function findModel(
   return row;
 }
 
+/** Takes a value that may come once: of any number of parallel callers exactly one is told true. */
+export async function takeOnce(
+  on: Queryable,
+  model: string,
+  idHash: string,
+  of: { readonly clientId: string; readonly until: number },
+): Promise<boolean> {
+  const { rows } = await sql`
+    insert into oauth_models (model, id_hash, payload, client_id, expires_at)
+    values (${model}, ${idHash}, '{}', ${of.clientId}, ${of.until})
+    on conflict (model, id_hash) do nothing returning id_hash`.execute(on.db());
+  return rows.length === 1;
+}
+
 /** Ends every token of one user or client: used when an account or agent is switched off. */
 export async function deleteTokensOf(
   on: Queryable,

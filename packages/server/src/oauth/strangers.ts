@@ -32,6 +32,9 @@ export function strangerClient(known: {
     disabledAt: undefined,
     apis: {},
     secretHash: undefined,
+    authentication: "none",
+    jwks: undefined,
+    jwksUri: undefined,
     rotateRefreshTokens: true,
     idTokenAlgorithm: "RS256",
   };
