@@ -60,9 +60,18 @@ describe("the packages as they are published", () => {
   });
 
   it("can each be imported under every name they offer", () => {
-    const names = ["", "/vercel", "/vercel/client", "/app", "/verify", "/stores/sqlite"].map(
-      (path) => `@behalf/sdk${path}`,
-    );
+    const names = [
+      "",
+      "/vercel",
+      "/vercel/client",
+      "/app",
+      "/app/express",
+      "/app/fastify",
+      "/app/hono",
+      "/app/next",
+      "/verify",
+      "/stores/sqlite",
+    ].map((path) => `@behalf/sdk${path}`);
     for (const name of [...names, "@behalf/fga", "@behalf/server"]) {
       const count = node(`console.log(Object.keys(await import(${JSON.stringify(name)})).length)`);
       assert.ok(Number(count) > 0, name);

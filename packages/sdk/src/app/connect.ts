@@ -1,8 +1,9 @@
 import { BehalfError } from "../errors.ts";
+import type { AnswerHeaders } from "./answer.ts";
 import type { AppEnvironment } from "./environment.ts";
-import { accessTokenOf, openSession } from "./records.ts";
 import { failure, redirect } from "./responses.ts";
 import { safeReturnTo } from "./return-to.ts";
+import { accessTokenOf } from "./tokens.ts";
 import { beginTransaction, pkceChallenge, randomToken, type Transaction } from "./transactions.ts";
 
 /** What a link to `/auth/connect` may pass on to the server. */
@@ -14,22 +15,24 @@ const SCOPE = "openid profile email offline_access create:me:connected_accounts"
  * logged in. The journey belongs to this session: another browser or user cannot end it.
  * @see auth0-wire section 3
  */
-export async function beginConnect(env: AppEnvironment, request: Request): Promise<Response> {
+export async function beginConnect(
+  env: AppEnvironment,
+  request: Request,
+  answer: AnswerHeaders,
+): Promise<Response> {
   const { searchParams: query, pathname, search } = new URL(request.url);
   const connection = query.get("connection");
   if (!connection) return failure(400, "The link names no connection.", "session.connection_missing");
-  const session = await openSession(env, request);
+  const session = await env.sessions.open(request);
   const { connectedAccounts } = env.behalf;
   try {
-    const accessToken = await accessTokenOf(env, session, {
-      audience: connectedAccounts.audience,
-      scope: SCOPE,
-    });
+    const wish = { audience: connectedAccounts.audience, scope: SCOPE };
+    const { accessToken } = await accessTokenOf(env, session, wish, answer);
     const [state, codeVerifier] = [randomToken(), randomToken()];
     const { authSession, connectUrl } = await connectedAccounts.start(accessToken, {
       connection,
       scopes: [...new Set(query.getAll("scopes"))],
-      redirectUri: env.redirectUri,
+      redirectUri: env.connectRedirectUri,
       state,
       codeChallenge: pkceChallenge(codeVerifier),
       authorizationParams: passedOn(query),
@@ -63,9 +66,10 @@ export async function completeConnect(
   request: Request,
   transaction: Transaction & { kind: "connect" },
   clearTransaction: string,
+  answer: AnswerHeaders,
 ): Promise<Response> {
   const query = new URL(request.url).searchParams;
-  const session = await openSession(env, request);
+  const session = await env.sessions.open(request);
   if (!session || session.id !== transaction.sessionId) {
     const sentence = "This account was connected from another login and was not linked.";
     return failure(403, sentence, "session.other_user", [clearTransaction]);
@@ -73,14 +77,12 @@ export async function completeConnect(
   const connectCode = query.get("connect_code");
   if (!connectCode) return backWithError(transaction.returnTo, query.get("error"), clearTransaction);
   const { connectedAccounts } = env.behalf;
-  const accessToken = await accessTokenOf(env, session, {
-    audience: connectedAccounts.audience,
-    scope: SCOPE,
-  });
+  const wish = { audience: connectedAccounts.audience, scope: SCOPE };
+  const { accessToken } = await accessTokenOf(env, session, wish, answer);
   await connectedAccounts.complete(accessToken, {
     authSession: transaction.authSession,
     connectCode,
-    redirectUri: env.redirectUri,
+    redirectUri: env.connectRedirectUri,
     codeVerifier: transaction.codeVerifier,
   });
   return redirect(transaction.returnTo, [clearTransaction]);

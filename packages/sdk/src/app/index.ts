@@ -1,115 +1,95 @@
-import { BehalfError } from "../errors.ts";
 import type { JsonObject } from "../http.ts";
 import { rfc3339 } from "../time.ts";
-import { beginConnect, completeConnect } from "./connect.ts";
-import { type AppAuthOptions, type AppEnvironment, createEnvironment } from "./environment.ts";
-import { beginLogin, completeLogin, createIdTokenKeys, type IdTokenKeys } from "./login.ts";
-import { logout } from "./logout.ts";
-import { accessTokenOf, openSession, type TokenWish } from "./records.ts";
-import { failure } from "./responses.ts";
-import { findTransaction } from "./transactions.ts";
+import type { AnswerHeaders } from "./answer.ts";
+import { type AppAuthOptions, createEnvironment } from "./environment.ts";
+import { loginRequired } from "./profile.ts";
+import { redirect } from "./responses.ts";
+import { createRoutes } from "./routes.ts";
+import { createJwtVerifier } from "./server-jwt.ts";
+import type { OpenSession } from "./session-record.ts";
+import { accessTokenOf, type TokenWish } from "./tokens.ts";
 
+export type { AnswerHeaders } from "./answer.ts";
 export type { AppAuthOptions, AppBehalf } from "./environment.ts";
-export type { TokenWish } from "./records.ts";
+export type { TokenWish } from "./tokens.ts";
 
 /** Who is logged in. */
 export interface Session {
   /** The subject identifier (`sub`): pass it to `runWithContext`. */
   userId: string;
-  /** Claims of the ID token: `name`, `email`, `picture` and the like, as far as the server gave them. */
+  /** Claims of the ID token: `name`, `email`, `picture`, `org_id` and the like, as far as the server gave them. */
   user: JsonObject;
-  /** RFC 3339, UTC. */
+  /** RFC 3339, UTC: the end of the session however much it is used. */
   expiresAt: string;
 }
 
-/** An app's login session. */
+/**
+ * An app's logins. `answer` is where headers of the app's own answer go. Sessions in the cookie need it, to
+ * renew the cookie; sessions in the store do not. The adapters of frameworks pass it by themselves.
+ */
 export interface AppAuth {
+  /** Such as `https://app.example`. */
+  readonly appOrigin: string;
   /**
-   * Answers `/auth/login`, `/auth/callback`, `/auth/logout` and `/auth/connect`; 404 to everything else.
-   * Mount it at the root of the app, under `/auth/*`.
+   * Answers `/auth/login`, `/auth/callback`, `/auth/logout`, `/auth/profile`, `/auth/access-token`,
+   * `/auth/connect`, `/auth/connect/callback` and `/auth/backchannel-logout`; 404 to everything else. Mount it
+   * at the root of the app, under `/auth/*`.
    */
   handler(request: Request): Promise<Response>;
   /** Undefined when nobody is logged in. */
-  getSession(request: Request): Promise<Session | undefined>;
+  getSession(request: Request, answer?: AnswerHeaders): Promise<Session | undefined>;
+  /**
+   * The session, or the answer to send instead: a page is sent to the login and comes back here, a request of
+   * a script gets 401 as JSON, with `code` `session.login_required`.
+   */
+  requireSession(request: Request, answer?: AnswerHeaders): Promise<Session | Response>;
   /**
    * An access token for an API, fetched when needed.
-   * @throws BehalfError `session.login_required`, `oauth.*`, `network.*`, `server.*`
+   * @throws BehalfError `session.login_required`, `session.answer_missing`, `oauth.*`, `network.*`, `server.*`
    */
-  getAccessToken(request: Request, wish?: TokenWish): Promise<string>;
+  getAccessToken(request: Request, wish?: TokenWish, answer?: AnswerHeaders): Promise<string>;
   /** For `withTokenVault({ refreshToken })`. Undefined when nobody is logged in. */
   getRefreshToken(request: Request): Promise<string | undefined>;
 }
 
 /**
- * Login, logout and connecting accounts for a web app, as one web-standard handler. Tokens stay in the
- * SDK's store; the browser holds an encrypted session id.
+ * Login, logout and connecting accounts for a web app, as one web-standard handler. Safe for concurrent use;
+ * nothing of a request is kept between requests. Make one for each process.
  * @throws BehalfError `config.invalid`, naming everything that is missing or wrong
  */
 export function createAppAuth(options: AppAuthOptions): AppAuth {
   const env = createEnvironment(options);
-  const keys = createIdTokenKeys(env);
+  const getSession: AppAuth["getSession"] = async (request, answer) => {
+    const session = await env.sessions.open(request, answer);
+    return session && sessionOf(session);
+  };
   return {
-    async handler(request) {
-      try {
-        return await route(env, keys, request);
-      } catch (error) {
-        if (!BehalfError.is(error)) throw error;
-        return errorPage(error);
-      }
+    appOrigin: env.appOrigin,
+    handler: createRoutes(env, createJwtVerifier(env)),
+    getSession,
+    async requireSession(request, answer) {
+      return (await getSession(request, answer)) ?? sendToLogin(request, env.appOrigin);
     },
-    async getSession(request) {
-      const session = await openSession(env, request);
-      if (!session) return undefined;
-      const { userId, claims, expiresAtMs } = session.record;
-      return { userId, user: claims, expiresAt: rfc3339(expiresAtMs) };
-    },
-    async getAccessToken(request, wish = {}) {
-      return accessTokenOf(env, await openSession(env, request), wish);
+    async getAccessToken(request, wish = {}, answer) {
+      const session = await env.sessions.open(request, answer);
+      return (await accessTokenOf(env, session, wish, answer)).accessToken;
     },
     async getRefreshToken(request) {
-      return (await openSession(env, request))?.record.refreshToken;
+      return (await env.sessions.open(request))?.record.refreshToken;
     },
   };
 }
 
-async function route(env: AppEnvironment, keys: IdTokenKeys, request: Request): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  if (pathname === "/auth/logout" && (request.method === "GET" || request.method === "POST")) {
-    return logout(env, request);
-  }
-  if (request.method !== "GET") return failure(405, "This address takes only GET.", "session.method");
-  if (pathname === "/auth/login") return beginLogin(env, request);
-  if (pathname === "/auth/connect") return beginConnect(env, request);
-  if (pathname === "/auth/callback") return callback(env, keys, request);
-  return failure(404, "There is nothing here.", "session.unknown_route");
+function sessionOf({ record }: OpenSession): Session {
+  return { userId: record.userId, user: record.claims, expiresAt: rfc3339(record.expiresAtMs) };
 }
 
-/** One address for both ways back, so that one redirect URI has to be registered. */
-async function callback(env: AppEnvironment, keys: IdTokenKeys, request: Request): Promise<Response> {
-  const query = new URL(request.url).searchParams;
-  const found = await findTransaction(env, request, query.get("state"));
-  if (!found) {
-    const sentence = "This page was not opened by this browser's own login, or it took too long.";
-    return failure(400, sentence, "session.transaction_unknown");
-  }
-  const { issuer } = env.behalf.runtime.config;
-  const iss = query.get("iss");
-  if (iss !== null && iss !== issuer) {
-    // RFC 9207 section 2.4: the answer of another server, mixed up with this one's.
-    return failure(400, "The answer came from another server.", "session.issuer_mismatch", [found.clear]);
-  }
-  const { transaction, clear } = found;
-  try {
-    return transaction.kind === "login"
-      ? await completeLogin(env, keys, request, transaction, clear)
-      : await completeConnect(env, request, transaction, clear);
-  } catch (error) {
-    if (!BehalfError.is(error)) throw error;
-    // An answer counts once; only what time repairs may be tried again, by loading the page again.
-    return errorPage(error, error.retryable ? [] : [clear]);
-  }
-}
-
-function errorPage(error: BehalfError, cookies: readonly string[] = []): Response {
-  return failure(error.retryable ? 503 : 400, "This did not work.", error.code, cookies);
+function sendToLogin(request: Request, appOrigin: string): Response {
+  const { pathname, search } = new URL(request.url);
+  const isPage =
+    request.method === "GET" &&
+    (request.headers.get("sec-fetch-mode") ?? "navigate") === "navigate" &&
+    (request.headers.get("accept") ?? "").includes("text/html");
+  if (!isPage) return loginRequired();
+  return redirect(`${appOrigin}/auth/login?${new URLSearchParams({ returnTo: `${pathname}${search}` })}`);
 }

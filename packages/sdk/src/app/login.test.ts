@@ -151,7 +151,10 @@ test("a login that the server refused is shown with the server's code and nothin
     const query = new URLSearchParams({ error, error_description: "<b>x</b>", state });
     const response = await browser.open(`/auth/callback?${query}`);
     assert.equal(response.status, 400);
-    assert.equal(response.headers.get("content-security-policy"), "default-src 'none'");
+    assert.equal(
+      response.headers.get("content-security-policy"),
+      "default-src 'none'; frame-ancestors 'none'",
+    );
     const page = await response.text();
     assert.match(page, shown);
     assert.doesNotMatch(page, /<script|<b>/);

@@ -1,8 +1,16 @@
+import type { JsonObject } from "../http.ts";
+import { NO_STORE } from "./answer.ts";
+
 /** Every answer of the session routes: personal, hence never cached, and without a referrer to leak codes. */
 const HEADERS = {
-  "cache-control": "no-store",
+  "cache-control": NO_STORE,
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
+};
+const PAGE_HEADERS = {
+  ...HEADERS,
+  "content-type": "text/html; charset=utf-8",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 };
 
 export function redirect(location: string, cookies: readonly string[] = []): Response {
@@ -18,12 +26,20 @@ export function failure(
 ): Response {
   const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(sentence)}</title>
 <p>${escapeHtml(sentence)} (${escapeHtml(code)})</p><p><a href="/auth/login">Log in</a></p></html>`;
-  const headers = {
-    ...HEADERS,
-    "content-type": "text/html; charset=utf-8",
-    "content-security-policy": "default-src 'none'",
-  };
-  return withCookies(new Response(body, { status, headers }), cookies);
+  return withCookies(new Response(body, { status, headers: PAGE_HEADERS }), cookies);
+}
+
+/** A page with one button, which sends an empty form of this app's own. */
+export function confirmation(question: string, action: string): Response {
+  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(question)}</title>
+<form method="post" action="${escapeHtml(action)}"><p>${escapeHtml(question)}</p><button>Log out</button></form></html>`;
+  // Without a referrer policy of its own the browser would not say whose form it is.
+  return new Response(body, { headers: { ...PAGE_HEADERS, "referrer-policy": "same-origin" } });
+}
+
+/** An answer for scripts. */
+export function json(status: number, body: JsonObject): Response {
+  return Response.json(body, { status, headers: HEADERS });
 }
 
 function withCookies(response: Response, cookies: readonly string[]): Response {

@@ -34,7 +34,7 @@ export interface Browser {
   /** Sends it to the session's handler and keeps the cookies of the answer. */
   open(path: string, method?: string): Promise<Response>;
   /** Goes to the server; the path is the way back from there, with a code. */
-  beginLogin(returnTo?: string): Promise<string>;
+  beginLogin(returnTo?: string, query?: Record<string, string>): Promise<string>;
   /** Follows the whole login. */
   logIn(returnTo?: string): Promise<Response>;
 }
@@ -124,8 +124,9 @@ function createBrowser(session: AppAuth, onNonce: (nonce: string) => void): Brow
     }
     return response;
   };
-  const beginLogin = async (returnTo = "/chat") => {
-    const sent = locationOf(await open(`/auth/login?${new URLSearchParams({ returnTo })}`)).searchParams;
+  const beginLogin = async (returnTo = "/chat", query = {}) => {
+    const link = `/auth/login?${new URLSearchParams({ returnTo, ...query })}`;
+    const sent = locationOf(await open(link)).searchParams;
     onNonce(sent.get("nonce") ?? "");
     return `/auth/callback?${new URLSearchParams({ code: "code-1", state: sent.get("state") ?? "" })}`;
   };

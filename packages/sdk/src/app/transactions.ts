@@ -3,7 +3,14 @@ import type { AppEnvironment } from "./environment.ts";
 
 /** A journey of the browser to the server and back, begun by this browser. */
 export type Transaction =
-  | { kind: "login"; returnTo: string; codeVerifier: string; nonce: string }
+  | {
+      kind: "login";
+      returnTo: string;
+      codeVerifier: string;
+      nonce: string;
+      organization?: string;
+      maxAgeSeconds?: number;
+    }
   | { kind: "connect"; returnTo: string; codeVerifier: string; authSession: string; sessionId: string };
 
 /** Longest time a person takes to log in or connect, in seconds. */
@@ -25,20 +32,41 @@ export async function beginTransaction(
   return [...abandoned.map(jar.clear), jar.set(cookieName(state), sealed, TTL_SECONDS)];
 }
 
+/** A journey that is at its end, and how it is closed. */
+export interface FoundTransaction {
+  transaction: Transaction;
+  /** The `Set-Cookie` value that removes it from the browser. */
+  clear: string;
+  /** Whether this is the first answer to it: of any number at once, one is. */
+  consume(): Promise<boolean>;
+  /** After a failure that time repairs: lets the same answer be tried again. */
+  release(): Promise<void>;
+}
+
 /**
  * The transaction that this browser began with this state; undefined when it did not. The state is in the
  * cookie's name and, sealed, in its value: neither can be exchanged for another.
  */
 export async function findTransaction(
-  { jar, transactionCookie }: AppEnvironment,
+  { jar, transactionCookie, behalf }: AppEnvironment,
   request: Request,
   state: string | null,
-): Promise<{ transaction: Transaction; clear: string } | undefined> {
+): Promise<FoundTransaction | undefined> {
   if (!state) return undefined;
   const name = cookieName(state);
   const payload = await transactionCookie.open(jar.read(request, name));
   if (payload?.["state"] !== state) return undefined;
-  return { transaction: payload as unknown as Transaction, clear: jar.clear(name) }; // sealed by beginTransaction
+  const { store } = behalf.runtime.config;
+  const key = `behalf:transaction:${createHash("sha256").update(state).digest("base64url")}`;
+  return {
+    transaction: payload as unknown as Transaction, // sealed by beginTransaction
+    clear: jar.clear(name),
+    // A cookie that was removed may have been copied: what counts once is written down.
+    consume: () => store.put(key, "used", { ttlSeconds: TTL_SECONDS, expect: null }),
+    async release() {
+      await store.delete(key);
+    },
+  };
 }
 
 function cookieName(state: string): string {
