@@ -17,6 +17,7 @@ import type { Introspection } from "./introspection.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
 import { promptPolicy } from "./prompts.ts";
 import { audiencesOf, type Resources } from "./resources.ts";
+import { endStolenCodes } from "./stolen-codes.ts";
 import { addClaims } from "./token-claims.ts";
 
 /** Where the endpoints are: one set of paths for the standards and for published SDKs. */
@@ -73,6 +74,7 @@ export function createProvider(deps: ProviderDeps): Provider {
   // Host and protocol of each request are set from the issuer before the core sees it (edge.ts).
   provider.proxy = true;
   provider.use(correctMetadata);
+  provider.use(endStolenCodes(provider));
   useHashedSecrets(provider, deps.clients, deps.provenClient);
   useOwnRedirectCheck(provider);
   return provider;
