@@ -16,7 +16,9 @@ export function endStolenCodes(provider: Provider) {
     if (typeof presented !== "string" || presented === "") return;
     const code = await provider.AuthorizationCode.find(presented, { ignoreExpiration: true });
     if (!code || code.clientId === client.clientId) return;
-    if (code.consumed && code.grantId) await revokeGrant(ctx, code.grantId);
+    // Set when it has been redeemed; the core publishes no type for it.
+    const { consumed } = code as { consumed?: number };
+    if (consumed !== undefined && code.grantId) await revokeGrant(ctx, code.grantId);
     else await code.destroy();
   };
 }
