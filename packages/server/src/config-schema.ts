@@ -186,6 +186,8 @@ export const schema = z.strictObject({
   storage: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, '"sqlite:<file>" or "postgres://…"'),
   /** Folder for what is not in the database: tokens that were received and are not committed yet. */
   dataDir: z.string().min(1).default("./data"),
+  /** Proofs of possession (RFC 9449). */
+  dpop: z.strictObject({ requireNonce: z.boolean().default(false) }).prefault({}),
   /** Keys that sign tokens. */
   keys: z.strictObject({ rotateDays: z.number().int().min(1).max(3_650).default(90) }).prefault({}),
   /** Root keys: base64, one a line, the first seals. */

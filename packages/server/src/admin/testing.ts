@@ -9,6 +9,7 @@ import { createIds } from "../lib/ids.ts";
 import { secret } from "../lib/secret.ts";
 import { createLogin } from "../login/index.ts";
 import { createClients } from "../oauth/clients.ts";
+import { createDpopProofs } from "../oauth/dpop-proofs.ts";
 import { createLiveness } from "../oauth/liveness.ts";
 import { createRevocations } from "../oauth/revocations.ts";
 import { createSignedTokens } from "../oauth/signed-tokens.ts";
@@ -84,6 +85,7 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   const requireToken = createRequireToken({
     issuer: ISSUER,
     signedTokens,
+    proofs: createDpopProofs({ issuer: ISSUER, storage, clock, nonces: undefined }),
     liveness: createLiveness({ storage, clock, clients, users: accounts, revocations }),
   });
   const app = new Hono().route("/", admin.routes({ requireToken }));

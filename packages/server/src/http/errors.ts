@@ -16,6 +16,7 @@ export class ApiError extends Error {
   readonly members: Readonly<Record<string, unknown>>;
   /** Why, for the operator's log alone. */
   readonly reason: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     entry: { code: string; status: number; retryable: boolean; message: string },
@@ -27,6 +28,7 @@ export class ApiError extends Error {
     this.retryable = entry.retryable;
     this.members = options.members ?? {};
     this.reason = options.reason;
+    this.headers = options.headers ?? {};
   }
 
   static is(value: unknown): value is ApiError {
@@ -40,6 +42,8 @@ export interface ApiErrorOptions {
   readonly detail?: string;
   readonly members?: Readonly<Record<string, unknown>>;
   readonly reason?: string;
+  /** Further headers of the answer. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
 
@@ -107,6 +111,7 @@ export function problemResponse(context: Context, error: ApiError): Response {
   return context.json(problemOf(error), error.status as ContentfulStatusCode, {
     "content-type": "application/problem+json",
     ...(error.status === 401 ? { "www-authenticate": challenge(error) } : {}),
+    ...error.headers,
   });
 }
 

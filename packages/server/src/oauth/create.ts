@@ -15,13 +15,14 @@ import type { Storage } from "../storage/index.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
+import { createDpopProofs } from "./dpop-proofs.ts";
 import { createEdge } from "./edge.ts";
 import { oauthEvents } from "./events.ts";
 import * as ciba from "./grants/ciba.ts";
 import * as refresh from "./grants/refresh.ts";
 import type { Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
-import { findSignedTokens, replaceSigningKeys } from "./internals.ts";
+import { createDpopNonces, findSignedTokens, replaceSigningKeys } from "./internals.ts";
 import { createIntrospection, type Introspection } from "./introspection.ts";
 import { JWKS_MAX_AGE_SECONDS } from "./key-store.ts";
 import { loadSigningKeys } from "./keys.ts";
@@ -90,6 +91,7 @@ export async function createOAuth(deps: {
     clients,
     keys: createClientKeys({ egress: deps.egress, clock, log: deps.log }),
   });
+  const nonceSecret = config.dpop.requireNonce ? deps.keyring.derive("dpop-nonces") : undefined;
   const provider = createProvider({
     config,
     storage,
@@ -101,6 +103,7 @@ export async function createOAuth(deps: {
     approvals,
     approvalOAuthErrors: deps.approvalOAuthErrors,
     introspection,
+    nonceSecret,
     provenClient: authentication.provenClient,
     cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],
     privateJwks: keys.privateJwks(),
@@ -123,7 +126,17 @@ export async function createOAuth(deps: {
     deps.log.error("oauth core", { path: ctx.path, error: error.stack ?? error.message }),
   );
 
-  const requireToken = createRequireToken({ issuer: config.issuer, signedTokens, liveness });
+  const requireToken = createRequireToken({
+    issuer: config.issuer,
+    signedTokens,
+    liveness,
+    proofs: createDpopProofs({
+      issuer: config.issuer,
+      storage,
+      clock,
+      nonces: nonceSecret && createDpopNonces(nonceSecret),
+    }),
+  });
   const ownGrants = createOwnGrants({ clients });
   return {
     requireToken,

@@ -10,6 +10,8 @@ import type { AccessToken, Grant, KoaContextWithOIDC, Provider, RefreshToken } f
 // @ts-expect-error oidc-provider publishes no types for this module; the shape used is given below.
 import * as cibaGrant from "oidc-provider/lib/actions/grants/ciba.js";
 // @ts-expect-error The same.
+import ServerChallenge from "oidc-provider/lib/helpers/challenge.js";
+// @ts-expect-error The same.
 import * as grantCommon from "oidc-provider/lib/helpers/grant_common.js";
 import * as grantHelpers from "oidc-provider/lib/helpers/grants.js";
 // @ts-expect-error The same.
@@ -55,6 +57,17 @@ export const issueIdToken = (
 
 /** Revokes the grant and everything that was issued under it. */
 export const revokeGrant = revoke as (ctx: KoaContextWithOIDC, grantId: string) => Promise<void>;
+
+/** Nonces for proofs of possession (RFC 9449 section 8): each is good for a few minutes, and none is kept. */
+export interface DpopNonces {
+  nextChallenge(): string;
+  checkChallenge(nonce: string): boolean;
+}
+
+/** The nonces that a core configured with the same 32 bytes gives out and takes. */
+export function createDpopNonces(nonceSecret: Buffer): DpopNonces {
+  return new (ServerChallenge as new (key: Buffer, info: string) => DpopNonces)(nonceSecret, "DPoP");
+}
 
 /** The part of the core's inner state that is replaced while it runs. */
 const innerOf = instanceOf as (provider: Provider) => {

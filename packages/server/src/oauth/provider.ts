@@ -62,6 +62,8 @@ export interface ProviderDeps {
   /** The OAuth error of each refusal of the approvals slice. */
   readonly approvalOAuthErrors: Readonly<Partial<Record<string, string>>>;
   readonly introspection: Introspection;
+  /** Of the nonces that proofs of possession must carry; absent while none are asked for. */
+  readonly nonceSecret: Buffer | undefined;
   /** Who a request was proven to come from, by other means than a secret. */
   readonly provenClient: (request: IncomingMessage) => string | undefined;
   readonly cookieKeys: readonly string[];
@@ -142,7 +144,11 @@ function configuration(deps: ProviderDeps): Configuration {
       ciba: cibaConfiguration(deps),
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: false },
-      dPoP: { enabled: true },
+      dPoP: {
+        enabled: true,
+        requireNonce: () => deps.nonceSecret !== undefined,
+        ...(deps.nonceSecret ? { nonceSecret: deps.nonceSecret } : {}),
+      },
       introspection: {
         enabled: true,
         allowedPolicy: (_ctx, client, token) => deps.introspection.mayTell(client.clientId, token),

@@ -4,6 +4,7 @@ import { httpError } from "../http/errors.ts";
 import { type Clock, epochSeconds } from "../lib/clock.ts";
 import { reveal } from "../lib/secret.ts";
 import type { Storage } from "../storage/index.ts";
+import { DpopError, type DpopProofs } from "./dpop-proofs.ts";
 import type { AccessTokenInfo, RequireToken, SubjectTokens } from "./index.ts";
 import type { KeptClaims } from "./internals.ts";
 import type { Liveness } from "./liveness.ts";
@@ -11,7 +12,7 @@ import type { SignedTokens } from "./signed-tokens.ts";
 import { findModel } from "./store.ts";
 import { isForAudience, userinfoAudience } from "./token-claims.ts";
 
-const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i;
+const SCHEME = /^(Bearer|DPoP) ([A-Za-z0-9._~+/-]+=*)$/i;
 
 /**
  * Verifies access tokens of ours, for our own APIs: signature, type, issuer, audience, time; and that what it
@@ -22,21 +23,20 @@ export function createRequireToken(deps: {
   issuer: string;
   signedTokens: SignedTokens;
   liveness: Liveness;
+  proofs: DpopProofs;
 }): RequireToken {
   async function verify(token: string, audience: string): Promise<JWTPayload> {
     const claims = await deps.signedTokens.verify(token);
     if (!isForAudience(claims.aud, audience, deps.issuer))
       throw new joseErrors.JWTClaimValidationFailed("not for this API", claims, "aud");
-    // Our own APIs take no proofs, so a token that is bound to a key proves nothing here (RFC 9449 section 7.2).
-    if (claims["cnf"] !== undefined) throw new joseErrors.JWTClaimValidationFailed("bound", claims, "cnf");
     return claims;
   }
 
   return async (request, expected) => {
     const header = request.headers.get("authorization");
     if (!header) throw httpError("auth.token_missing");
-    const token = BEARER.exec(header)?.[1];
-    if (!token) throw httpError("auth.token_invalid", { reason: "not a bearer token" });
+    const [, scheme = "", token] = SCHEME.exec(header) ?? [];
+    if (!token) throw httpError("auth.token_invalid", { reason: "not an access token" });
     let claims: JWTPayload;
     try {
       claims = await verify(token, expected.audience);
@@ -45,6 +45,7 @@ export function createRequireToken(deps: {
         throw httpError("auth.token_invalid", { reason: error.code });
       throw error;
     }
+    await requireProof(deps.proofs, request, { scheme, token, claims });
     const end = await deps.liveness.endOfSigned(claims);
     if (end !== undefined) throw httpError("auth.token_invalid", { reason: end });
     const info = infoOf(claims, expected.audience);
@@ -52,6 +53,38 @@ export function createRequireToken(deps: {
     if (missing.length > 0) throw httpError("auth.insufficient_scope", { members: { scopes: missing } });
     return info;
   };
+}
+
+/**
+ * A token that is bound to a key comes with a proof of it and under the scheme that says so; bound to anything
+ * else it proves nothing here; and one that is not bound is no DPoP token.
+ * @see RFC 9449 section 7
+ */
+async function requireProof(
+  proofs: DpopProofs,
+  request: Request,
+  presented: { scheme: string; token: string; claims: JWTPayload },
+): Promise<void> {
+  const { claims, token } = presented;
+  const cnf = claims["cnf"];
+  const isDpop = presented.scheme.toLowerCase() === "dpop";
+  if (cnf === undefined && !isDpop) return;
+  const jkt = typeof cnf === "object" && cnf !== null && "jkt" in cnf ? cnf.jkt : undefined;
+  try {
+    if (!isDpop || typeof jkt !== "string") throw new DpopError("binding and scheme do not fit");
+    await proofs.verify(request, { value: token, jkt, clientId: String(claims["client_id"]) });
+  } catch (error) {
+    if (!(error instanceof DpopError)) throw error;
+    const { nonce, message: reason } = error;
+    const challenge = nonce === undefined ? "invalid_token" : "use_dpop_nonce";
+    throw httpError("auth.token_invalid", {
+      reason,
+      headers: {
+        "www-authenticate": `DPoP error="${challenge}"`,
+        ...(nonce === undefined ? {} : { "dpop-nonce": nonce }),
+      },
+    });
+  }
 }
 
 function infoOf(claims: JWTPayload, audience: string): AccessTokenInfo {
