@@ -118,13 +118,14 @@ export function clientProblems(
   const { hasSecret } = against;
   if (entry.jwks && entry.jwksUri) problems.push(".jwksUri: a client has jwks or jwksUri, not both");
   if (hasSecret && hasKeys(entry)) problems.push(".secret: a client has a secret or keys, not both");
-  const needSecret = entry.grantTypes.filter(
-    (type) => type !== "authorization_code" && type !== "refresh_token",
-  );
+  const needSecret = entry.grantTypes.filter((type) => !PUBLIC_GRANTS.includes(type));
   if (!hasSecret && !hasKeys(entry) && needSecret.length > 0)
-    problems.push(`: a client without secret or keys may use authorization_code and refresh_token only`);
+    problems.push(`: a client without secret or keys may use ${PUBLIC_GRANTS.join(", ")} only`);
   return problems;
 }
+
+/** Grants in which a user has a part: what a client without secret could do is in their hands. */
+const PUBLIC_GRANTS: readonly string[] = ["authorization_code", "refresh_token", "passkey"];
 
 /** The part of the configuration that clients refer to. */
 interface ClientReferences {

@@ -62,7 +62,9 @@ export const clientMetadataSchema = z.strictObject({
   redirectUris: z.array(z.string().max(2048)).max(50).default([]),
   postLogoutRedirectUris: z.array(z.string().max(2048)).max(50).default([]),
   grantTypes: z
-    .array(z.enum(["authorization_code", "refresh_token", "client_credentials", "ciba", "token_vault"]))
+    .array(
+      z.enum(["authorization_code", "refresh_token", "client_credentials", "ciba", "token_vault", "passkey"]),
+    )
     .default(["authorization_code", "refresh_token"]),
   /** APIs this client may ask tokens for, with the scopes it may have. */
   apis: z.record(z.string(), z.strictObject({ scopes: z.array(scopeName) })).default({}),

@@ -51,6 +51,7 @@ const CORE_GRANT_TYPES: Readonly<Record<string, string>> = {
   refresh_token: "refresh_token",
   client_credentials: "client_credentials",
   ciba: "urn:openid:params:grant-type:ciba",
+  passkey: "urn:okta:params:oauth:grant-type:webauthn",
 };
 
 export function createClients(deps: {

@@ -15,12 +15,13 @@ import type { Storage } from "../storage/index.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
+import { addDirectGrants } from "./direct.ts";
 import { createDpopProofs } from "./dpop-proofs.ts";
 import { createEdge } from "./edge.ts";
 import { oauthEvents } from "./events.ts";
 import * as ciba from "./grants/ciba.ts";
 import * as refresh from "./grants/refresh.ts";
-import type { Interactions, OwnGrant, RequireToken } from "./index.ts";
+import type { DirectGrant, Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
 import { createDpopNonces, findSignedTokens, replaceSigningKeys } from "./internals.ts";
 import { createIntrospection, type Introspection } from "./introspection.ts";
@@ -47,6 +48,8 @@ export interface OAuth {
   readonly resources: Resources;
   /** Adds grants of other slices, which need what this slice gives. */
   addGrants(grants: readonly OwnGrant[]): void;
+  /** Adds grants in which a user proves who they are; before the first request. */
+  addDirectGrants(grants: readonly DirectGrant[]): void;
   /** Removes a bounded number of rows that expired long ago; for background work. */
   sweep(): Promise<void>;
   /** Rotates the signing keys when they are due and takes up what other processes did; for background work. */
@@ -142,6 +145,7 @@ export async function createOAuth(deps: {
     requireToken,
     resources,
     addGrants: ownGrants.add,
+    addDirectGrants: (grants) => addDirectGrants({ provider, clients, resources }, grants),
     maintainKeys: keys.maintain,
     sweep: async () => void (await sweepExpired(storage, clock.now())),
     handler: createEdge({

@@ -77,6 +77,40 @@ export interface OwnGrant {
   handle(request: GrantRequest): Promise<GrantResponse>;
 }
 
+/** What a user has just proven to an app; the proof is used up. */
+export interface DirectProof {
+  readonly userId: string;
+  /** RFC 8176 values. */
+  readonly amr: readonly string[];
+  readonly acr: string;
+  /** In milliseconds. */
+  readonly authenticatedAt: number;
+}
+
+/** Why a proof does not count. The caller is told no more than this says. */
+export interface DirectRefusal {
+  readonly error: string;
+  readonly description: string;
+  /** Default 400. */
+  readonly status?: number;
+  /** More members of the answer: `mfa_token`, `code`. */
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A grant in which a user proves who they are to the app itself. The core authenticates the client and issues the
+ * tokens; see direct.ts for what is checked when.
+ */
+export interface DirectGrant {
+  /** Its short name in a client's `grantTypes`. */
+  readonly name: string;
+  readonly grantType: string;
+  /** Parameters beside `scope` and `audience`, which arrives as `resource`. */
+  readonly parameters: readonly string[];
+  /** Uses the proof up and says whose it was. `params` has the named parameters that came, none empty. */
+  prove(request: GrantRequest): Promise<DirectProof | DirectRefusal>;
+}
+
 /** Resolves subject tokens for token exchange. */
 export interface SubjectTokens {
   /** A live refresh token of `clientId`; `undefined` when unknown, expired, used, revoked or another client's. */

@@ -7,7 +7,14 @@ import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 import { Provider } from "oidc-provider";
-import { grantTools, issueIdToken, replaceSigningKeys, revokeGrant, stockCibaGrant } from "./internals.ts";
+import {
+  grantTools,
+  issueFromSource,
+  issueIdToken,
+  replaceSigningKeys,
+  revokeGrant,
+  stockCibaGrant,
+} from "./internals.ts";
 
 /** What oauth/ relies on past the documented surface of the core. A new version that changes it fails here. */
 describe("the seam to oidc-provider", () => {
@@ -22,6 +29,7 @@ describe("the seam to oidc-provider", () => {
       "validateDpop",
       "checkDpopRequired",
       "checkDpopReplay",
+      "checkMtlsCert",
       "validateGrant",
       "findAccount",
       "buildTokenResponse",
@@ -34,6 +42,12 @@ describe("the seam to oidc-provider", () => {
   it("finds the stock grant for polls", () => {
     const provider = new Provider("http://localhost/", { features: { devInteractions: { enabled: false } } });
     assert.equal(typeof stockCibaGrant(provider), "function");
+  });
+
+  it("finds what issues the tokens of a source", () => {
+    const provider = new Provider("http://localhost/", { features: { devInteractions: { enabled: false } } });
+    assert.equal(typeof issueFromSource(provider), "function");
+    assert.equal(issueFromSource(provider).length, 4);
   });
 
   it("finds the comparison of client secrets where it is replaced", () => {

@@ -6,7 +6,14 @@
 
 import type { IncomingMessage } from "node:http";
 import type { JWK } from "jose";
-import type { AccessToken, Grant, KoaContextWithOIDC, Provider, RefreshToken } from "oidc-provider";
+import type {
+  AccessToken,
+  AuthorizationCode,
+  Grant,
+  KoaContextWithOIDC,
+  Provider,
+  RefreshToken,
+} from "oidc-provider";
 // @ts-expect-error oidc-provider publishes no types for this module; the shape used is given below.
 import * as cibaGrant from "oidc-provider/lib/actions/grants/ciba.js";
 // @ts-expect-error The same.
@@ -29,16 +36,44 @@ const stockCiba = cibaGrant as {
   handler(provider: Provider, tools: unknown, ctx: KoaContextWithOIDC): Promise<void>;
 };
 
-/** The stock grant for polls: issues the tokens of a request that carries its answer. */
-export function stockCibaGrant(provider: Provider): (ctx: KoaContextWithOIDC) => Promise<void> {
-  const tools = Object.fromEntries(
+/** The helpers as stock grants get them: each takes the provider first, the rest is what the grant passes. */
+const toolsOf = (provider: Provider) =>
+  Object.fromEntries(
     Object.entries(grantHelpers).map(([name, helper]) => [
       name,
-      // Each takes the provider first; the rest is what the stock grant passes.
       (...args: unknown[]) => (helper as (...all: unknown[]) => unknown)(provider, ...args),
     ]),
   );
+
+/** The stock grant for polls: issues the tokens of a request that carries its answer. */
+export function stockCibaGrant(provider: Provider): (ctx: KoaContextWithOIDC) => Promise<void> {
+  const tools = toolsOf(provider);
   return (ctx) => stockCiba.handler(provider, tools, ctx);
+}
+
+/** What binds the tokens of an answer to a key or a certificate, and how the core names their origin. */
+interface IssueOptions {
+  readonly gty: string;
+  readonly entityLabel: string;
+  readonly cert: unknown;
+  readonly dPoP: unknown;
+}
+
+/** Answers with the tokens of a source, as the stock grants do: a code, or what has the members of one. */
+export function issueFromSource(provider: Provider) {
+  const { issueTokens } = grantCommon as {
+    issueTokens(
+      provider: Provider,
+      tools: unknown,
+      ctx: KoaContextWithOIDC,
+      source: AuthorizationCode,
+      grant: Grant,
+      options: IssueOptions,
+    ): Promise<void>;
+  };
+  const tools = toolsOf(provider);
+  return (ctx: KoaContextWithOIDC, source: AuthorizationCode, grant: Grant, options: IssueOptions) =>
+    issueTokens(provider, tools, ctx, source, grant, options);
 }
 
 /** An ID token for a refresh; `undefined` when the grant has no `openid`. */

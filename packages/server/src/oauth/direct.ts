@@ -1,0 +1,127 @@
+import type { AuthorizationCode, Grant, Provider } from "oidc-provider";
+import { errors } from "oidc-provider";
+import { assert } from "../lib/assert.ts";
+import type { ClientRegistry, StoredClient } from "./clients.ts";
+import type { DirectGrant, DirectProof, DirectRefusal } from "./index.ts";
+import { type GrantContext, grantTools, issueFromSource } from "./internals.ts";
+import type { Resource, Resources } from "./resources.ts";
+
+/** What every direct grant may say of the tokens it wants. */
+const TARGET_PARAMETERS = ["scope", "resource"];
+/** Scopes that belong to no API. */
+const OIDC_SCOPES = ["openid", "profile", "email", "offline_access"];
+
+export interface DirectDeps {
+  readonly provider: Provider;
+  readonly clients: ClientRegistry;
+  readonly resources: Resources;
+}
+
+/**
+ * Makes the core answer grants in which a user proves who they are to the app itself, without a browser redirect:
+ * a passkey, a code by mail, a second factor, a password. The slice that brings a `DirectGrant` judges the proof
+ * and nothing else. Here, in this order:
+ *
+ * 1. the core authenticates the client (public clients too) and refuses one whose `grantTypes` lack the grant's name;
+ * 2. a client that needs consent is refused (`unauthorized_client`), as there is no page to ask on;
+ * 3. a DPoP proof and the audience are checked, so that a request that must fail spends no proof;
+ * 4. `prove()` uses the proof up and says whose it was, or refuses;
+ * 5. ID token (scope `openid`), access token (for `audience`) and refresh token (scope `offline_access`, a client
+ *    with `refresh_token`) are issued as after a code, with the proof's `amr`, `acr` and time. Scopes that the client
+ *    may not have are left out and the answer's `scope` says which remain.
+ *
+ * A user who was switched off gets `invalid_grant`. The audit names the grant type.
+ * To add one: a name in `grantTypes` of `config-schema.ts`, its grant type in `CORE_GRANT_TYPES` of `clients.ts`, and
+ * a line in `createSlices` of `main.ts` (`oauth.addDirectGrants`).
+ */
+export function addDirectGrants(deps: DirectDeps, grants: readonly DirectGrant[]): void {
+  for (const grant of grants)
+    deps.provider.registerGrantType(grant.grantType, directGrant(deps, grant), [
+      ...grant.parameters,
+      ...TARGET_PARAMETERS,
+    ]);
+}
+
+function directGrant(deps: DirectDeps, grant: DirectGrant): (ctx: GrantContext) => Promise<void> {
+  const { provider, clients, resources } = deps;
+  const issue = issueFromSource(provider);
+
+  return async (ctx) => {
+    const client = await clients.find(ctx.oidc.client.clientId);
+    assert(client, "an authenticated client exists");
+    if (!client.firstParty) throw new errors.UnauthorizedClient("this grant is for first-party clients");
+    const dPoP = await grantTools.validateDpop(provider, ctx);
+    grantTools.checkDpopRequired(provider, ctx, dPoP);
+    const cert = grantTools.checkMtlsCert(provider, ctx);
+    const target = resolveTarget(resources, ctx, client);
+
+    const answer = await grant.prove({ client, params: paramsOf(ctx, grant) });
+    if ("error" in answer) throw refusal(ctx, answer);
+    const { stored, source } = await makeSource(provider, ctx, answer, target);
+    await issue(ctx, source, stored, { gty: grant.name, entityLabel: "proof", cert, dPoP });
+  };
+}
+
+/** The parameters that the grant named, each a string: the edge has refused everything else. */
+function paramsOf(ctx: GrantContext, grant: DirectGrant): Readonly<Record<string, string>> {
+  const names = [...grant.parameters, ...TARGET_PARAMETERS];
+  return Object.fromEntries(
+    names
+      .map((name) => [name, ctx.oidc.params[name]] as const)
+      .filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
+/** Which API the access token is for, and the scopes that the client may have of those it asked for. */
+interface Target {
+  readonly resource: Resource | undefined;
+  readonly oidcScopes: readonly string[];
+  readonly apiScopes: readonly string[];
+}
+
+function resolveTarget(resources: Resources, ctx: GrantContext, client: StoredClient): Target {
+  const { scope, resource: audience } = ctx.oidc.params;
+  const asked = typeof scope === "string" ? scope.split(" ") : [];
+  const oidcScopes = OIDC_SCOPES.filter((name) => asked.includes(name));
+  if (audience === undefined) return { resource: undefined, oidcScopes, apiScopes: [] };
+  const resource = typeof audience === "string" ? resources.find(audience) : undefined;
+  const allowed = resource?.scopesFor(client);
+  if (!resource || !allowed) throw new errors.InvalidTarget("the client may not ask for this audience");
+  // One trailing slash more or less is the same API; the core compares as strings.
+  ctx.oidc.params["resource"] = resource.audience;
+  return { resource, oidcScopes, apiScopes: allowed.filter((name) => asked.includes(name)) };
+}
+
+/** What the core issues tokens from: as a code that was just redeemed, but never stored. */
+async function makeSource(
+  provider: Provider,
+  ctx: GrantContext,
+  proof: DirectProof,
+  { resource, oidcScopes, apiScopes }: Target,
+): Promise<{ stored: Grant; source: AuthorizationCode }> {
+  const stored = new provider.Grant({ accountId: proof.userId, clientId: ctx.oidc.client.clientId });
+  stored.addOIDCScope(oidcScopes.join(" "));
+  if (resource) stored.addResourceScope(resource.audience, apiScopes.join(" "));
+  const grantId = await stored.save();
+  // The core's constructor takes the members it stores; its type asks for all of them.
+  const members = {
+    accountId: proof.userId,
+    acr: proof.acr,
+    amr: [...proof.amr],
+    authTime: Math.floor(proof.authenticatedAt / 1_000),
+    client: ctx.oidc.client,
+    grantId,
+    resource: resource?.audience,
+    scope: [...oidcScopes, ...apiScopes].join(" "),
+  } as unknown as ConstructorParameters<Provider["AuthorizationCode"]>[0];
+  ctx.oidc.entity("Grant", stored);
+  return { stored, source: new provider.AuthorizationCode(members) };
+}
+
+function refusal(ctx: GrantContext, { error, description, status = 400, members }: DirectRefusal): Error {
+  ctx.state["errorMembers"] = members;
+  return Object.assign(new errors.CustomOIDCProviderError(error, description), {
+    status,
+    statusCode: status,
+  });
+}
