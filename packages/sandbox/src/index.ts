@@ -1,3 +1,6 @@
+export { type MailboxOptions, type RunningMailbox, startMailbox } from "./mailbox/mailbox.ts";
+export type { Arrived } from "./mailbox/store.ts";
+export { DEFAULT_MAILBOX_SWITCHES, type MailboxSwitches } from "./mailbox/switches.ts";
 export { ACCOUNTS, type Account } from "./provider/accounts.ts";
 export type { Client } from "./provider/clients.ts";
 export { type ProviderOptions, type RunningProvider, startProvider } from "./provider/provider.ts";
