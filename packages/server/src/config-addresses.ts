@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 function isLoopback(url: URL): boolean {
   return isLoopbackHost(url.hostname);
 }
@@ -39,4 +41,12 @@ export function isIssuer(value: string): boolean {
     url?.href === value &&
     isWebUrl(value)
   );
+}
+
+/** A range of addresses: `203.0.113.0/24`, `2001:db8::/32`, or one address. */
+export function isCidr(text: string): boolean {
+  const [address = "", prefix, ...more] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || address.includes("%") || more.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
 }

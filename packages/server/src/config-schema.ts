@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isIssuer, isLoopbackHost, isMailbox, isWebUrl } from "./config-addresses.ts";
+import { isCidr, isIssuer, isLoopbackHost, isMailbox, isWebUrl } from "./config-addresses.ts";
 import type { Secret } from "./lib/secret.ts";
 
 /** 256 bits as base64url or hexadecimal are at least this long. */
@@ -210,8 +210,17 @@ export const schema = z.strictObject({
           absoluteSeconds: z.number().int().min(60).max(31_536_000).default(1_209_600),
         })
         .prefault({}),
+      /** What one network address may try: failed steps within ten minutes, sign-ups within an hour. */
+      limits: z
+        .strictObject({
+          failures: z.number().int().min(1).max(1_000_000).default(100),
+          signUps: z.number().int().min(1).max(1_000_000).default(100),
+        })
+        .prefault({}),
     })
     .prefault({}),
+  /** Ranges of proxies whose `X-Forwarded-For` is believed. */
+  trustedProxies: z.array(z.string().refine(isCidr, "an address, or a range like 10.0.0.0/8")).default([]),
   /** Registration of clients by themselves; both off by default. */
   registration: z
     .strictObject({ dynamic: z.boolean().default(false), clientIdDocuments: z.boolean().default(false) })

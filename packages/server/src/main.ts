@@ -123,6 +123,7 @@ async function createServices(
     issuer,
     signUp: config.login.signUp,
     session: config.login.session,
+    limits: config.login.limits,
   });
   const clients = createClients({
     storage,
@@ -193,7 +194,7 @@ async function listen(services: Services, slices: Slices): Promise<RunningServer
   const nodeHandlers = [slices.fga.handler, slices.oauth.handler];
   const server = await startHttpServer(
     { app, nodeHandlers, log, ids, clock },
-    { ...config.listen, strictTransport: config.production },
+    { ...config.listen, trustedProxies: config.trustedProxies, strictTransport: config.production },
   );
   const background = startBackground(backgroundJobs(services, slices), log);
   log.info("ready", { issuer: config.issuer, port: server.port });

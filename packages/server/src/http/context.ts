@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 export interface RequestContext {
   /** Sent back as `X-Request-Id`. */
   readonly requestId: string;
-  /** Address of the peer, as the socket says. */
+  /** Where the request comes from: the peer, or what a trusted proxy says of it. */
   readonly ip: string | undefined;
   /** Who acts when it is not the user an event is about: an administrator, a service, the command line. */
   readonly actorId?: string | undefined;

@@ -13,6 +13,7 @@ import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
 import { withRequestContext } from "./context.ts";
 import { MAX_HEADER_BYTES } from "./limits.ts";
+import { createAddressReader } from "./networks.ts";
 
 /** A part of the server that speaks `node:http` itself. */
 export interface NodeHandler {
@@ -37,6 +38,8 @@ export interface HttpServer {
 export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
+  /** Ranges of proxies whose `X-Forwarded-For` is believed. Default: none. */
+  readonly trustedProxies?: readonly string[];
   readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Tells browsers to come by https alone from now on. Default: false, as it outlives this server. */
   readonly strictTransport?: boolean;
@@ -54,6 +57,7 @@ export function startHttpServer(
 ): Promise<HttpServer> {
   const appListener = getRequestListener(deps.app.fetch, { overrideGlobalObjects: false });
   const always = headersOfAll(options);
+  const addressOf = createAddressReader(options.trustedProxies ?? []);
   const listener: RequestListener = (request, response) => {
     const startedAt = deps.clock.now();
     const requestId = deps.ids.prefixed("req");
@@ -70,7 +74,8 @@ export function startHttpServer(
       }),
     );
     const handler = deps.nodeHandlers.find((candidate) => candidate.serves(path, request.method ?? "GET"));
-    withRequestContext({ requestId, ip: request.socket.remoteAddress }, async () => {
+    const ip = addressOf(request.socket.remoteAddress, forwardedFor(request));
+    withRequestContext({ requestId, ip }, async () => {
       try {
         await (handler ? handler.handle(request, response) : appListener(request, response));
       } catch (error) {
@@ -118,6 +123,12 @@ function createListeningServer(listener: RequestListener, options: HttpServerOpt
   if (!options.tls) return createServer(limits, listener);
   const pair = { cert: readFileSync(options.tls.certFile), key: readFileSync(options.tls.keyFile) };
   return createTlsServer({ ...limits, ...pair }, listener);
+}
+
+/** All of the header, in its order: a second one would otherwise hide what a proxy added to the first. */
+function forwardedFor({ headers }: IncomingMessage): string | undefined {
+  const value = headers["x-forwarded-for"];
+  return Array.isArray(value) ? value.join(",") : value;
 }
 
 function pathOf(request: IncomingMessage): string {

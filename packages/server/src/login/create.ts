@@ -6,6 +6,7 @@ import type { Ids } from "../lib/ids.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { createAccounts } from "./accounts.ts";
+import { type AttemptLimits, DEFAULT_LIMITS, limitAttempts } from "./attempts.ts";
 import { createBrowserToken } from "./browser-token.ts";
 import { createChangePassword } from "./change-password.ts";
 import { createFlows } from "./flows.ts";
@@ -34,6 +35,8 @@ export async function createLogin(deps: {
   keyring: Keyring;
   issuer: string;
   signUp: boolean;
+  /** What one network may try. Default: 100 failures in ten minutes, 100 sign-ups an hour. */
+  limits?: AttemptLimits;
   /** Default: 3 days without use, 14 days at most. */
   session?: SessionLifetime;
 }): Promise<Login> {
@@ -72,6 +75,7 @@ export async function createLogin(deps: {
         audit,
         changePassword: createChangePassword({ storage, accounts, audit }),
         signUp: deps.signUp,
+        limit: limitAttempts({ storage, clock, limits: deps.limits ?? DEFAULT_LIMITS }),
       });
     },
   };

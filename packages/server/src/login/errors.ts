@@ -23,6 +23,11 @@ export const loginErrors = {
     retryable: false,
     message: "The form was not sent from this page. Open the page again.",
   },
+  "login.busy": {
+    status: 503,
+    retryable: true,
+    message: "Too many passwords wait to be checked. Try again in a few seconds.",
+  },
 } as const satisfies ErrorTable;
 
 export const loginError = errorsOf(loginErrors);

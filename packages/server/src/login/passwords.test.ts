@@ -22,6 +22,16 @@ describe("passwords", async () => {
     assert.equal(await passwords.matches(undefined, secret("no user has this password")), false);
   });
 
+  it("are refused while too many wait, and taken again afterwards", async () => {
+    const short = await createPasswords(3);
+    const asked = Array.from({ length: 20 }, (_, i) => short.matches(undefined, secret(`password ${i}`)));
+    const outcomes = await Promise.allSettled(asked);
+    const refused = outcomes.filter((it) => it.status === "rejected").map(({ reason }) => reason.code);
+    // Four run, three wait.
+    assert.deepEqual(refused, Array(13).fill("login.busy"));
+    assert.equal(await short.matches(undefined, secret("password")), false);
+  });
+
   it("are hashed in turn when many come at once", async () => {
     const hashes = await Promise.all(
       Array.from({ length: 12 }, (_, i) => passwords.hash(secret(`password ${i}`))),

@@ -1,7 +1,8 @@
 import { hash, verify } from "@node-rs/argon2";
 import { reveal, type Secret } from "../lib/secret.ts";
+import { loginError } from "./errors.ts";
 
-/** Hashes and checks passwords, a few at a time. */
+/** Hashes and checks passwords, a few at a time. Throws `login.busy` when too many wait already. */
 export interface Passwords {
   hash(password: Secret): Promise<string>;
   /** Takes the same time for `undefined` (no such user, no password) as for a wrong password. */
@@ -13,9 +14,11 @@ const ARGON2ID = 2;
 const PARAMETERS = { algorithm: ARGON2ID, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 /** Hashes that run at once; more would take memory and the cores from everybody else. */
 const MAX_CONCURRENT = 4;
+/** Those that wait: about a second of work. More would only make everybody wait longer, and take their memory. */
+const MAX_WAITING = 256;
 
-export async function createPasswords(): Promise<Passwords> {
-  const turn = createQueue(MAX_CONCURRENT);
+export async function createPasswords(maxWaiting = MAX_WAITING): Promise<Passwords> {
+  const turn = createQueue(MAX_CONCURRENT, maxWaiting);
   const decoy = await hash("no user has this password", PARAMETERS);
   return {
     hash: (password) => turn(() => hash(reveal(password).normalize("NFKC"), PARAMETERS)),
@@ -27,10 +30,11 @@ export async function createPasswords(): Promise<Passwords> {
   };
 }
 
-function createQueue(limit: number) {
+function createQueue(limit: number, maxWaiting: number) {
   let running = 0;
   const waiting: (() => void)[] = [];
   return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running >= limit && waiting.length >= maxWaiting) throw loginError("login.busy");
     if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
     running += 1;
     try {

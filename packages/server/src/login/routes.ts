@@ -1,5 +1,5 @@
 import type { HttpBindings } from "@hono/node-server";
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import type { Audit } from "../audit/index.ts";
 import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
@@ -34,6 +34,8 @@ export interface LoginRouteDeps {
   readonly methods: readonly LoginMethod[];
   readonly password: PasswordMethod;
   readonly audit: Audit;
+  /** Stands before every form of logging in and signing up. */
+  readonly limit: MiddlewareHandler;
   /** Stores a new password, tells the person, and leaves a record. */
   readonly changePassword: (userId: string, hash: PasswordHash) => Promise<void>;
 }
@@ -42,6 +44,9 @@ export interface LoginRouteDeps {
 export function loginRoutes(deps: LoginRouteDeps): Hono {
   const app = new Hono<{ Bindings: HttpBindings }>();
   const { kit, browser, sessions } = deps;
+
+  app.use("/login/*", deps.limit);
+  app.use("/signup", deps.limit);
 
   app.get("/login", async (c) => {
     const request = c.req.raw;

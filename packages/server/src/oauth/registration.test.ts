@@ -7,7 +7,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { createIds } from "../lib/ids.ts";
 import type { Storage } from "../storage/index.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
-import { createRegistration, networkOf } from "./registration.ts";
+import { createRegistration } from "./registration.ts";
 import type { OAuthTables } from "./store.ts";
 
 const CALLBACK = "https://app.example/callback";
@@ -129,21 +129,3 @@ for (const engine of testEngines())
       assert.equal((await register(metadata)).status, 201);
     });
   });
-
-describe("who counts as one that registers", () => {
-  for (const [address, network] of [
-    ["203.0.113.7", "203.0.113.7"],
-    ["::ffff:203.0.113.7", "203.0.113.7"],
-    ["2001:db8:0:1::1", "2001:db8:0:1"],
-    ["2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1"],
-    ["2001:0db8:0000:0001:0:0:0:9", "2001:db8:0:1"],
-    ["2001:db8::", "2001:db8:0:0"],
-    ["fe80::1%eth0", "fe80:0:0:0"],
-    ["::1", "0:0:0:0"],
-  ] as const)
-    it(`is ${network} for ${address}`, () => assert.equal(networkOf(address), network));
-
-  it("is somebody else in the next network", () => {
-    assert.notEqual(networkOf("2001:db8:0:1::1"), networkOf("2001:db8:0:2::1"));
-  });
-});

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import type { Audit } from "../audit/index.ts";
+import { currentRequest } from "../http/context.ts";
 import { ApiError } from "../http/errors.ts";
 import { readBody } from "../http/limits.ts";
+import { networkOf } from "../http/networks.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Storage } from "../storage/index.ts";
@@ -80,7 +82,7 @@ export function createRegistration(deps: { storage: Storage; audit: Audit; clock
   return {
     async handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
       const answer = await readBody(incoming, MAX_REGISTRATION_BYTES).then(
-        (body) => register(body, incoming.socket.remoteAddress),
+        (body) => register(body, currentRequest()?.ip ?? incoming.socket.remoteAddress),
         (error: unknown) => {
           if (!ApiError.is(error)) throw error;
           return refuse(error.status, "invalid_client_metadata", error.message);
@@ -95,20 +97,6 @@ export function createRegistration(deps: { storage: Storage; audit: Audit; clock
       outgoing.end(JSON.stringify(answer.body));
     },
   };
-}
-
-/** Who counts as one: an IPv4 address, or the 64 bits of an IPv6 address that one household is given. */
-export function networkOf(ip: string | undefined): string {
-  const address = ip?.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
-  if (!address?.includes(":")) return address ?? "";
-  const [head = "", tail] = address.split("::");
-  const [front, back] = [head, tail ?? ""].map((part) => part.split(":").filter(Boolean));
-  const zeros = tail === undefined ? 0 : 8 - (front?.length ?? 0) - (back?.length ?? 0);
-  const groups = [...(front ?? []), ...Array<string>(Math.max(zeros, 0)).fill("0"), ...(back ?? [])];
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":");
 }
 
 function refuse(status: number, error: string, description: string) {

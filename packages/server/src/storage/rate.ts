@@ -20,3 +20,10 @@ export async function countWithin(
     returning count`.execute(storage.db());
   return (result.rows[0]?.count ?? 1) <= limit;
 }
+
+/** Takes one event of the current window back. */
+export async function uncount(storage: Storage, key: string): Promise<void> {
+  await sql`update rate_counters set count = count - 1 where key = ${key} and count > 0`.execute(
+    storage.db(),
+  );
+}

@@ -22,6 +22,7 @@ export const en = {
     notYou: "Not you?",
     or: "or",
     locked: "Too many attempts. Wait a few minutes and try again.",
+    busy: "Many people are logging in right now. Wait a moment and try again.",
     expiredTitle: "This page has expired",
     expired: "Go back to the app and start again.",
   },
