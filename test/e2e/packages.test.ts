@@ -70,6 +70,9 @@ describe("the packages as they are published", () => {
       "/app/hono",
       "/app/next",
       "/verify",
+      "/verify/express",
+      "/verify/fastify",
+      "/verify/hono",
       "/stores/sqlite",
     ].map((path) => `@behalf/sdk${path}`);
     for (const name of [...names, "@behalf/fga", "@behalf/server"]) {

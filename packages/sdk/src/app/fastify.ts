@@ -67,11 +67,13 @@ export function fastifyAuth(auth: AppAuth): FastifyAuth {
       const options = { parseAs: "buffer", bodyLimit: MAX_BODY_BYTES } as const;
       const addParser = instance.addContentTypeParser as AddParser; // see there
       addParser.call(instance, "*", options, async (_request, body) => body);
-      instance.all("/auth/*", async (request, reply) => send(await auth.handler(toWeb(request)), reply));
+      instance.all("/auth/*", async (request, reply) =>
+        sendToFastify(await auth.handler(toWeb(request)), reply),
+      );
     },
     async requireSession(request, reply) {
       const session = await auth.requireSession(toWeb(request), answerOf(reply));
-      if (session instanceof Response) return send(session, reply);
+      if (session instanceof Response) return sendToFastify(session, reply);
       found.set(request, session);
       return undefined;
     },
@@ -93,7 +95,8 @@ function answerOf(reply: FastifyReplyLike): AnswerHeaders {
   };
 }
 
-async function send(response: Response, reply: FastifyReplyLike): Promise<unknown> {
+/** Sends a web-standard answer; Fastify collects its cookies. */
+export async function sendToFastify(response: Response, reply: FastifyReplyLike): Promise<unknown> {
   reply.code(response.status);
   for (const [name, value] of response.headers) reply.header(name, value);
   return reply.send(Buffer.from(await response.arrayBuffer()));

@@ -173,6 +173,8 @@ test("an ID token that is wrong in any one claim begins no session", async (t) =
     { nonce: undefined },
     { sub: undefined },
     { sub: "" },
+    { sub: 7 },
+    { sub: ["user:anne"] },
     { exp: now - 60 },
     { exp: undefined },
     { iat: undefined },

@@ -161,10 +161,10 @@ async function verifyIdToken(
       throw new BehalfError("session.id_token_invalid", message, { cause });
     },
   );
-  const { sub, iat, azp } = payload as { sub?: string; iat?: number; azp?: unknown }; // checked right below
+  const { sub, iat, azp } = payload as { sub?: unknown; iat?: number; azp?: unknown }; // checked right below
   const isIdToken = protectedHeader.typ === undefined || /^jwt$/i.test(protectedHeader.typ);
   const ours = payload["nonce"] === nonce && (azp === undefined || azp === clientId);
-  if (!sub || iat === undefined || !isIdToken || !ours) {
+  if (typeof sub !== "string" || sub === "" || iat === undefined || !isIdToken || !ours) {
     throw new BehalfError("session.id_token_invalid", "The server's ID token is not one for this login.");
   }
   return { ...payload, sub, iat };
