@@ -133,6 +133,15 @@ describe("OAuth as openid-client speaks it", () => {
     assert.equal(info.email, email);
   });
 
+  it("leaves the nonce of the log-in out of the ID token of a refresh", async () => {
+    const { agent } = await signUp(server.url);
+    const tokens = await logIn(server.url, agent);
+    assert.equal(tokens.claims()?.nonce, "the-nonce");
+    const refreshed = await client.refreshTokenGrant(party, tokens.refresh_token ?? "");
+    assert.equal(refreshed.claims()?.sub, tokens.claims()?.sub);
+    assert.equal(refreshed.claims()?.nonce, undefined);
+  });
+
   it("gives a token for another API of the same first-party client on refresh", async () => {
     const { agent } = await signUp(server.url);
     const { page, verifier } = await authorize(party, agent);

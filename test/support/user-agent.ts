@@ -39,6 +39,8 @@ export interface Form {
 }
 
 const MAX_REDIRECTS = 20;
+/** The `User-Agent` of every request that a person's browser makes here. */
+export const PERSON = "Test Person/1.0";
 
 export function createUserAgent(): UserAgent {
   const jar = new Map<string, Map<string, { value: string; path: string }>>();
@@ -75,6 +77,7 @@ export function createUserAgent(): UserAgent {
     const headers = new Headers(init.headers);
     const cookie = cookies(address);
     if (cookie) headers.set("cookie", cookie);
+    headers.set("user-agent", PERSON);
     if (!headers.has("accept")) headers.set("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
     const response = await fetch(address, { ...init, headers, redirect: "manual" });
     remember(address, response);

@@ -207,7 +207,11 @@ async function issue(
   ctx.state[OIDC_SCOPES] = target.oidcScopes;
   ctx.oidc.entity("AccessToken", accessToken);
   const value = await accessToken.save();
-  const idToken = await issueIdToken(provider, ctx, token, accessToken, grant, new Set(target.oidcScopes));
+  // No authorization request waits for this one; strict clients refuse a nonce that they did not send.
+  // @see OpenID Connect Core section 12.2
+  const withoutNonce: RefreshToken = Object.create(token, { nonce: { value: undefined } });
+  const oidcScopes = new Set(target.oidcScopes);
+  const idToken = await issueIdToken(provider, ctx, withoutNonce, accessToken, grant, oidcScopes);
   ctx.body = grantTools.buildTokenResponse(provider, {
     accessToken: value,
     expiresIn: accessToken.expiration,

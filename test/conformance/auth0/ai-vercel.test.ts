@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type RunningShop, startShop } from "@behalf/sandbox";
-import { answerNewest, answerWhenAsked } from "../support/approvals.ts";
-import { type Host, startHost } from "../support/host.ts";
-import { ensureInstalled } from "../support/install.ts";
-import { logIn, type Person, signUp } from "../support/person.ts";
-import { TEST_SECRET, type TestServer } from "../support/server.ts";
-import { makeCertificates, type TestCertificates } from "../support/tls.ts";
+import { answerNewest, answerWhenAsked } from "../../support/approvals.ts";
+import { type Host, startHost } from "../../support/host.ts";
+import { ensureInstalled } from "../../support/install.ts";
+import { logIn, type Person, signUp } from "../../support/person.ts";
+import { TEST_SECRET, type TestServer } from "../../support/server.ts";
+import { makeCertificates, type TestCertificates } from "../../support/tls.ts";
 import {
   accountToken,
   allowCalendar,
@@ -16,7 +16,7 @@ import {
   connectAccount,
   startCalendar,
   startVaultServer,
-} from "../support/vault.ts";
+} from "../../support/vault.ts";
 
 const KETTLE = { item: "kettle", quantity: 1, amount: "39.90", currency: "EUR" };
 
@@ -38,7 +38,7 @@ describe("the published Auth0 packages for the AI SDK", () => {
   let host: Host;
 
   before(async () => {
-    const folder = ensureInstalled("test/conformance/auth0-ai");
+    const folder = ensureInstalled("test/conformance/auth0/ai-vercel");
     certificates = await makeCertificates();
     certificates.trust();
     const env: Record<string, string> = {};

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type Host, startHost } from "../support/host.ts";
-import { ensureInstalled } from "../support/install.ts";
-import { tokenRequest } from "../support/person.ts";
-import { TEST_SECRET, type TestServer } from "../support/server.ts";
-import { makeCertificates, type TestCertificates } from "../support/tls.ts";
-import { startVaultServer } from "../support/vault.ts";
+import { type Host, startHost } from "../../support/host.ts";
+import { ensureInstalled } from "../../support/install.ts";
+import { tokenRequest } from "../../support/person.ts";
+import { TEST_SECRET, type TestServer } from "../../support/server.ts";
+import { makeCertificates, type TestCertificates } from "../../support/tls.ts";
+import { startVaultServer } from "../../support/vault.ts";
 
 /** A document has an owner and viewers; both may see it. */
 const MODEL = {
@@ -44,7 +44,7 @@ describe("the published Auth0 packages' relationship checks", () => {
   let host: Host;
 
   before(async () => {
-    const folder = ensureInstalled("test/conformance/auth0-ai");
+    const folder = ensureInstalled("test/conformance/auth0/ai-vercel");
     certificates = await makeCertificates();
     certificates.trust();
     server = await startVaultServer({

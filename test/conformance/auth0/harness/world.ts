@@ -1,0 +1,144 @@
+import { generateKeyPairSync } from "node:crypto";
+import { type RunningShop, startShop } from "@behalf/sandbox";
+import { logIn, type Person, relyingParty, signUp } from "../../../support/person.ts";
+import { APP_URL, freePort, TEST_SECRET, type TestServer } from "../../../support/server.ts";
+import { makeCertificates, type TestCertificates } from "../../../support/tls.ts";
+import {
+  allowCalendar,
+  type CalendarProvider,
+  connectAccount,
+  startCalendar,
+  startVaultServer,
+} from "../../../support/vault.ts";
+import { type BreakingProxy, startProxy } from "./proxy.ts";
+
+/** An API whose tokens are signed with RS256, as published verifiers want them. */
+export const NOTES = "https://notes.sandbox.example/";
+
+/** A client that authenticates with its key. */
+export const KEY_CLIENT = "key-holder";
+
+/** Somebody with an account at the server, and a refresh token of the agent's host. */
+export interface User extends Person {
+  readonly refreshToken: string;
+}
+
+/** A whole Behalf server behind a proxy that can break its answers, with third parties and people. */
+export interface World {
+  readonly issuer: string;
+  /** Host and port: what the packages call the domain. */
+  readonly domain: string;
+  readonly certificates: TestCertificates;
+  readonly proxy: BreakingProxy;
+  readonly shop: RunningShop;
+  readonly calendar: CalendarProvider;
+  /** Private key of {@link KEY_CLIENT}, PKCS #8 in PEM. */
+  readonly clientKey: string;
+  /** What a driver needs of its environment, under the names that the packages read. */
+  readonly env: Readonly<Record<string, string>>;
+  /** A new person who is logged in. */
+  newUser(): Promise<User>;
+  /** Connects a calendar for somebody, as another application would. */
+  connectCalendar(user: User, scopes?: readonly string[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startWorld(): Promise<World> {
+  const certificates = await makeCertificates();
+  certificates.trust();
+  const { clientKey, jwk } = makeClientKey();
+  const env: Record<string, string> = {};
+  const port = await freePort();
+  let calendar: CalendarProvider | undefined;
+  let issuer = "";
+  const server: TestServer = await startVaultServer({
+    env,
+    tls: { certFile: certificates.certFile, keyFile: certificates.keyFile },
+    async connect(callback) {
+      calendar = await startCalendar(callback);
+      Object.assign(env, calendar.env);
+      return [calendar.connection];
+    },
+    policies: { assistant: { calendar: ["calendar.read", "calendar.write", "email"] } },
+    change(config) {
+      issuer = String(config["issuer"]);
+      // The proxy is where the issuer says; the server is behind it.
+      config["listen"] = { host: "127.0.0.1", port };
+      describeApp(config, jwk);
+    },
+  });
+  const domain = new URL(issuer).host;
+  const proxy = await startProxy({ port: Number(new URL(issuer).port), to: port, tls: certificates });
+  const shop = await startShop({ issuer });
+  if (!calendar) throw new Error("the calendar did not start");
+  const running = calendar;
+  return {
+    issuer,
+    domain,
+    certificates,
+    proxy,
+    shop,
+    calendar: running,
+    clientKey,
+    env: {
+      AUTH0_DOMAIN: domain,
+      AUTH0_CLIENT_ID: "assistant",
+      AUTH0_CLIENT_SECRET: TEST_SECRET,
+      NODE_EXTRA_CA_CERTS: certificates.caFile,
+      APP_BASE_URL: APP_URL,
+      CALENDAR_URL: running.provider.url,
+      SHOP_URL: shop.url,
+    },
+    newUser: () =>
+      proxy.aside(async () => {
+        const person = await signUp(issuer);
+        const tokens = await logIn(issuer, person.agent);
+        return { ...person, refreshToken: tokens.refresh_token ?? "" };
+      }),
+    connectCalendar: (user, scopes = ["calendar.read"]) =>
+      proxy.aside(async () => {
+        const request = { connection: "calendar", scopes, atProvider: allowCalendar() };
+        await connectAccount(issuer, user, user.refreshToken, request);
+      }),
+    async close() {
+      await shop.close();
+      await proxy.close();
+      await server.close();
+      await running.provider.close();
+      certificates.remove();
+    },
+  };
+}
+
+interface ClientEntry {
+  readonly id: string;
+  readonly apis: Record<string, { scopes: string[] }>;
+  readonly redirectUris: string[];
+}
+
+/** What the configuration of the other tests does not have: an API that takes RS256, and more clients. */
+function describeApp(config: Record<string, unknown>, jwk: object): void {
+  const apis = config["apis"] as object[];
+  apis.push({
+    audience: NOTES,
+    name: "Notes",
+    scopes: { "notes:read": "Read notes" },
+    signingAlgorithm: "RS256",
+  });
+  const clients = config["clients"] as ClientEntry[];
+  const assistant = clients.find(({ id }) => id === "assistant");
+  if (!assistant) throw new Error("the test configuration has no assistant");
+  assistant.apis[NOTES] = { scopes: ["notes:read"] };
+  assistant.apis[`${config["issuer"]}fga/`] = { scopes: [] };
+  void jwk;
+}
+
+/** A public RSA key as the server's configuration takes it, and its private half for the package. */
+function makeClientKey() {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwk = { ...publicKey.export({ format: "jwk" }), alg: "RS256", use: "sig", kid: "key-1" };
+  return { clientKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), jwk };
+}
+
+/** A party of the tests' own for tokens that a package does not ask for itself. */
+export const ownParty = (world: World) => relyingParty(world.issuer);
