@@ -90,6 +90,8 @@ const client = clientMetadataSchema.extend({
   secret: secretSource.optional(),
 });
 
+const signingAlgorithm = z.enum(["ES256", "RS256", "EdDSA"]);
+
 const api = z.strictObject({
   /** Audience: an absolute URI. */
   audience: z
@@ -98,7 +100,8 @@ const api = z.strictObject({
   name: z.string().min(1).max(200),
   /** Scope to what it lets one do, in plain words. */
   scopes: z.record(scopeName, z.string().min(1).max(300)).default({}),
-  signingAlgorithm: z.enum(["ES256", "RS256", "EdDSA"]).default("ES256"),
+  /** Default: `keys.defaultAlgorithm`. */
+  signingAlgorithm: signingAlgorithm.optional(),
   accessTokenTtlSeconds: z.number().int().min(30).max(86_400).default(3_600),
   /** Clients that may ask about tokens for this API (RFC 7662). */
   introspectionClients: z.array(z.string().min(1).max(2_048)).max(20).default([]),
@@ -191,7 +194,13 @@ export const schema = z.strictObject({
   /** Proofs of possession (RFC 9449). */
   dpop: z.strictObject({ requireNonce: z.boolean().default(false) }).prefault({}),
   /** Keys that sign tokens. */
-  keys: z.strictObject({ rotateDays: z.number().int().min(1).max(3_650).default(90) }).prefault({}),
+  keys: z
+    .strictObject({
+      rotateDays: z.number().int().min(1).max(3_650).default(90),
+      /** What access tokens are signed with when their API does not say. */
+      defaultAlgorithm: signingAlgorithm.default("ES256"),
+    })
+    .prefault({}),
   /** Root keys: base64, one a line, the first seals. */
   rootKey: secretSource,
   clients: z.array(client).default([]),
@@ -244,7 +253,9 @@ export type ClientMetadata = z.infer<typeof clientMetadataSchema>;
 /** What an agent may do. */
 export type AgentPolicy = z.infer<typeof agentPolicy>;
 /** A resource server that accepts our tokens. */
-export type ApiConfig = Parsed["apis"][number];
+export type ApiConfig = Omit<Parsed["apis"][number], "signingAlgorithm"> & {
+  readonly signingAlgorithm: z.infer<typeof signingAlgorithm>;
+};
 /** A third-party provider. */
 export type ConnectionConfig = WithSecret<Parsed["connections"][number], "clientSecret">;
 
@@ -257,7 +268,7 @@ export type SmsConfig = WithSecret<NonNullable<Parsed["sms"]>, "password">;
 
 /** The whole configuration, secrets resolved. */
 export interface Config
-  extends Omit<Parsed, "clients" | "connections" | "rootKey" | "fga" | "listen" | "mail" | "sms"> {
+  extends Omit<Parsed, "apis" | "clients" | "connections" | "rootKey" | "fga" | "listen" | "mail" | "sms"> {
   readonly mail: MailConfig | undefined;
   readonly sms: SmsConfig | undefined;
   readonly listen: {
@@ -265,6 +276,7 @@ export interface Config
     readonly port: number;
     readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   };
+  readonly apis: readonly ApiConfig[];
   readonly clients: readonly ClientConfig[];
   readonly connections: readonly ConnectionConfig[];
   readonly rootKey: Secret;

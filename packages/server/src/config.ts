@@ -131,6 +131,10 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     listen,
     dataDir: resolve(sources.baseDir, parsed.dataDir),
     storage: resolveStorage(parsed.storage, sources.baseDir),
+    apis: parsed.apis.map((entry) => ({
+      ...entry,
+      signingAlgorithm: entry.signingAlgorithm ?? parsed.keys.defaultAlgorithm,
+    })),
     clients,
     connections,
     mail,

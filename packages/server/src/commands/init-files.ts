@@ -5,6 +5,8 @@ export const FIRST_CLIENT_ID = "assistant";
 export function configurationText(plan: {
   issuer: string;
   email: string;
+  /** The file with settings for published SDKs, when it is written too. */
+  auth0?: string | undefined;
   /** Set for an https address of this machine. */
   tls?: object | undefined;
 }): string {
@@ -41,7 +43,7 @@ clients:
       # connections:
       #   google-oauth2: { scopes: [https://www.googleapis.com/auth/calendar.events] }
 
-# APIs that accept tokens of this server, with their scopes in plain words.
+${plan.auth0 !== undefined ? "# What Auth0's libraries for APIs expect access tokens to be signed with.\nkeys: { defaultAlgorithm: RS256 }\n\n" : ""}# APIs that accept tokens of this server, with their scopes in plain words.
 apis: []
 # apis:
 #   - audience: https://shop.example.com/

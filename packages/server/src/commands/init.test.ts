@@ -102,6 +102,7 @@ describe("behalf init", () => {
 
   it("makes a certificate for the Auth0 SDKs on this machine, and serves with it", async () => {
     const { code, out } = await at.behalf("init --profile auth0");
+    assert.equal(loadConfig(at.path("behalf.yaml")).keys.defaultAlgorithm, "RS256");
     assert.equal(code, 0);
     assert.match(out, /NODE_EXTRA_CA_CERTS=.*authority\.pem/);
     assert.match(readFileSync(at.path("auth0.env"), "utf8"), /^AUTH0_DOMAIN=localhost:4000$/m);
