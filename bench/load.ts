@@ -6,6 +6,8 @@ export interface LoadRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Gets the answer's text, when the next request depends on it. */
+  readonly onAnswer?: (body: string) => void;
 }
 
 /** What a load found. Latencies in milliseconds. */
@@ -54,11 +56,45 @@ export async function closedLoop(
   clearTimeout(started);
   const cpu = (options.cpuSeconds?.() ?? 0) - cpuAtStart;
   agent.destroy();
+  return summarize(latencies, { failed, seconds: options.seconds, cpu });
+}
+
+/** Sends each of `loads` once, `connections` at a time; there is no warm-up. */
+export async function oneByOne(
+  loads: readonly LoadRequest[],
+  options: { connections: number; cpuSeconds?: () => number },
+): Promise<LoadResult> {
+  const agent = new Agent({ keepAlive: true, maxSockets: options.connections });
+  const latencies: number[] = [];
+  let failed = 0;
+  const left = loads.values();
+  const caller = async () => {
+    for (const load of left) {
+      const before = performance.now();
+      const status = await send(agent, load);
+      latencies.push(performance.now() - before);
+      if (status !== 200) failed += 1;
+    }
+  };
+  const cpuAtStart = options.cpuSeconds?.() ?? 0;
+  const startedAt = performance.now();
+  await Promise.all(Array.from({ length: options.connections }, caller));
+  const seconds = (performance.now() - startedAt) / 1_000;
+  agent.destroy();
+  const cpu = (options.cpuSeconds?.() ?? 0) - cpuAtStart;
+  return summarize(latencies, { failed, seconds, cpu });
+}
+
+/** Rates and percentiles of what was counted. */
+function summarize(
+  latencies: number[],
+  { failed, seconds, cpu }: { failed: number; seconds: number; cpu: number },
+): LoadResult {
   latencies.sort((a, b) => a - b);
   const at = (share: number) =>
     Math.round((latencies[Math.floor(latencies.length * share)] ?? 0) * 100) / 100;
   return {
-    perSecond: Math.round(latencies.length / options.seconds),
+    perSecond: Math.round(latencies.length / seconds),
     requests: latencies.length,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
@@ -77,8 +113,16 @@ function send(agent: Agent, load: LoadRequest): Promise<number> {
         headers: { ...load.headers, "content-length": Buffer.byteLength(load.body ?? "") },
       },
       (incoming) => {
-        incoming.resume();
-        incoming.once("end", () => resolve(incoming.statusCode ?? 0));
+        let body = "";
+        if (load.onAnswer)
+          incoming.setEncoding("utf8").on("data", (chunk) => {
+            body += chunk;
+          });
+        else incoming.resume();
+        incoming.once("end", () => {
+          load.onAnswer?.(body);
+          resolve(incoming.statusCode ?? 0);
+        });
         incoming.once("error", reject);
       },
     );

@@ -3,6 +3,7 @@ import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import * as exchange from "./exchange.bench.ts";
 import * as fgaCheck from "./fga-check.bench.ts";
+import * as oauth from "./oauth.bench.ts";
 import * as start from "./start.bench.ts";
 
 /** One file a promise; a new one is a file here and a line. */
@@ -10,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<object>>> = {
   start: start.bench,
   exchange: exchange.bench,
   "fga-check": fgaCheck.bench,
+  oauth: () => oauth.bench(),
 };
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -21,8 +21,8 @@ export interface World {
 
 export const FGA_KEY = "bench-fga-key-0123456789abcdefghijklmnopqrstuv";
 
-/** Starts a server on an empty SQLite database. */
-export async function startWorld(): Promise<World> {
+/** Starts a server on an empty database: SQLite, unless `storage` names another. `rotate`: also confidential clients' refresh tokens. */
+export async function startWorld(options: { storage?: string; rotate?: boolean } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "behalf-bench-"));
   const port = await freePort();
   const issuer = `http://localhost:${port}/`;
@@ -30,13 +30,14 @@ export async function startWorld(): Promise<World> {
     clients: [{ clientId: "behalf", clientSecret: TEST_SECRET, redirectUris: [`${issuer}login/callback`] }],
   });
   const config = testConfig(port);
-  config["storage"] = "sqlite:./behalf.db";
+  config["storage"] = options.storage ?? "sqlite:./behalf.db";
   config["log"] = { level: "error" };
   config["fga"] = { presharedKeys: [{ env: "FGA_KEY" }] };
   config["egress"] = { allow: [new URL(provider.url).host] };
   config["connections"] = [calendarConnection(provider.url, provider.issuer)];
   const [assistant] = config["clients"] as { agent: { connections: Record<string, unknown> } }[];
   if (assistant) assistant.agent.connections = { calendar: { scopes: ["calendar.read"] } };
+  if (assistant && options.rotate) Object.assign(assistant, { rotateRefreshTokens: true });
   const file = join(folder, "behalf.yaml");
   writeFileSync(file, yaml.stringify(config));
   const before = performance.now();

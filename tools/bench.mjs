@@ -6,13 +6,15 @@ import { ensureInstalled, pinnedEnv, pinnedNode, root, run } from "./runtime.mjs
 
 const args = process.argv.slice(2);
 if (args.includes("--help")) {
-  console.log(`usage: npm run bench [-- --json] [-- --only <name>]
+  console.log(`usage: npm run bench [-- --json] [-- <name>]
 
 Each file in bench/ is one promise: ${benches().join(", ")}`);
   process.exit(0);
 }
 ensureInstalled(root, console.error);
-const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+const only = args.includes("--only")
+  ? args[args.indexOf("--only") + 1]
+  : args.find((arg) => !arg.startsWith("--"));
 const code = await run(
   pinnedNode(),
   [
