@@ -8,6 +8,8 @@ import { describe, it } from "node:test";
 import { decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 import { Provider } from "oidc-provider";
 import {
+  createDpopNonces,
+  findSignedTokens,
   grantTools,
   issueFromSource,
   issueIdToken,
@@ -120,5 +122,28 @@ describe("the seam to oidc-provider", () => {
     assert.equal(await kidOfToken(), "b");
     assert.deepEqual(await published(), ["b", "a"]);
     server.close();
+  });
+
+  it("finds signed tokens where it looks for access tokens, and only those", async () => {
+    const provider = new Provider("http://localhost/", { features: { devInteractions: { enabled: false } } });
+    const asked: string[] = [];
+    findSignedTokens(provider, async (token) => {
+      asked.push(token);
+      return token === "a.b.c" ? { accountId: "usr", clientId: "c", scope: "openid", jkt: "k" } : undefined;
+    });
+    const found = await provider.AccessToken.find("a.b.c");
+    assert.deepEqual([found?.accountId, found?.scope, found?.jkt], ["usr", "openid", "k"]);
+    assert.equal(found?.aud, undefined);
+    assert.equal(await provider.AccessToken.find("x.y.z"), undefined);
+    assert.equal(await provider.AccessToken.find("opaque"), undefined);
+    assert.deepEqual(asked, ["a.b.c", "x.y.z"]);
+  });
+
+  it("makes nonces that every process with the same bytes takes, and no other", () => {
+    const [one, two] = [createDpopNonces(Buffer.alloc(32, 1)), createDpopNonces(Buffer.alloc(32, 1))];
+    const nonce = one.nextChallenge();
+    assert.ok(two.checkChallenge(nonce));
+    assert.ok(!createDpopNonces(Buffer.alloc(32, 2)).checkChallenge(nonce));
+    assert.ok(!two.checkChallenge(`${nonce}x`));
   });
 });
