@@ -118,6 +118,8 @@ const METADATA = {
   apis: { [SHOP]: { scopes: ["orders:read"] } },
   firstParty: false,
   idTokenAlgorithm: "RS256" as const,
+  webOrigins: [],
+  backchannelLogoutFormat: "form" as const,
 };
 
 describe("a new first root key", () => {

@@ -26,6 +26,11 @@ export function isWebUrl(value: string): boolean {
   );
 }
 
+/** What a browser sends as `Origin`: scheme, host and port, in the one form it has. */
+export function isWebOrigin(value: string): boolean {
+  return isWebUrl(value) && URL.parse(value)?.origin === value;
+}
+
 /** RFC 6749 section 3.1.2: no fragment. Compared as text later, so only visible ASCII is taken. */
 export function isRedirectUri(value: string): boolean {
   return isWebUrl(value) && !value.includes("#") && /^[\x21-\x7e]+$/.test(value);

@@ -125,7 +125,7 @@ export function clientProblems(
 }
 
 /** Grants in which a user has a part: what a client without secret could do is in their hands. */
-const PUBLIC_GRANTS: readonly string[] = ["authorization_code", "refresh_token", "passkey"];
+const PUBLIC_GRANTS: readonly string[] = ["authorization_code", "refresh_token", "device_code", "passkey"];
 
 /** The part of the configuration that clients refer to. */
 interface ClientReferences {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isCidr, isIssuer, isLoopbackHost, isMailbox, isWebUrl } from "./config-addresses.ts";
+import { isCidr, isIssuer, isLoopbackHost, isMailbox, isWebOrigin, isWebUrl } from "./config-addresses.ts";
 import type { Secret } from "./lib/secret.ts";
 
 /** 256 bits as base64url or hexadecimal are at least this long. */
@@ -61,9 +61,26 @@ export const clientMetadataSchema = z.strictObject({
   name: z.string().min(1).max(200),
   redirectUris: z.array(z.string().max(2048)).max(50).default([]),
   postLogoutRedirectUris: z.array(z.string().max(2048)).max(50).default([]),
+  /** Origins of its pages: they may read answers of the token endpoint, and log in silently in a frame. */
+  webOrigins: z
+    .array(z.string().refine(isWebOrigin, "https://host[:port], or http on loopback"))
+    .max(50)
+    .default([]),
+  /** Where it wants to hear that a session it takes part in has ended. */
+  backchannelLogoutUri: webUrl.optional(),
+  /** What the logout token comes in: the specification's form, or a JSON object for receivers that read that. */
+  backchannelLogoutFormat: z.enum(["form", "json"]).default("form"),
   grantTypes: z
     .array(
-      z.enum(["authorization_code", "refresh_token", "client_credentials", "ciba", "token_vault", "passkey"]),
+      z.enum([
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "ciba",
+        "device_code",
+        "token_vault",
+        "passkey",
+      ]),
     )
     .default(["authorization_code", "refresh_token"]),
   /** APIs this client may ask tokens for, with the scopes it may have. */

@@ -19,7 +19,7 @@ import { type Clock, systemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
-import { createLogin, type Login } from "./login/index.ts";
+import { acrOf, createLogin, type Login } from "./login/index.ts";
 import { createMessages, type Messages } from "./messages/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
@@ -230,7 +230,7 @@ async function createSlices(services: Services): Promise<Slices> {
   const { config, storage, clock } = services;
   const { accounts: users, sessions } = services.login;
   const approvals = createApprovals({ ...services, users, sessions, apis: config.apis });
-  const oauth = await createOAuth({ ...services, approvals, approvalOAuthErrors, users, sessions });
+  const oauth = await createOAuth({ ...services, approvals, approvalOAuthErrors, users, sessions, acrOf });
   const vault = createVault({
     ...services,
     users,
@@ -272,6 +272,7 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.route("/", slices.approvals.routes);
+  app.route("/", slices.oauth.routes);
   app.route("/", slices.vault.routes);
   app.route("/", slices.fga.routes);
   app.route("/", services.admin.routes({ requireToken: slices.oauth.requireToken }));

@@ -137,7 +137,7 @@ for (const engine of testEngines())
         [
           "a public client that wants a token of its own",
           { confidential: false, grant_types: ["client_credentials"] },
-          "a client without secret or keys may use authorization_code, refresh_token, passkey only",
+          "a client without secret or keys may use authorization_code, refresh_token, device_code, passkey only",
         ],
       ];
       for (const [name, body, problem] of invalid)

@@ -19,7 +19,7 @@ const create: Command = {
     grant: {
       value: "<type>",
       multiple: true,
-      help: "authorization_code, refresh_token, client_credentials, ciba, token_vault, passkey",
+      help: "authorization_code, refresh_token, client_credentials, ciba, device_code, token_vault, passkey",
     },
     api: {
       value: "<audience>=<scopes>",

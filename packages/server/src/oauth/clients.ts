@@ -27,6 +27,10 @@ export interface StoredClient extends ClientWithApis {
   readonly jwksUri: ClientMetadata["jwksUri"];
   readonly rotateRefreshTokens: boolean;
   readonly idTokenAlgorithm: "RS256" | "ES256";
+  /** Origins whose scripts may read our answers to this client. */
+  readonly webOrigins: readonly string[];
+  readonly backchannelLogoutUri: string | undefined;
+  readonly backchannelLogoutFormat: "form" | "json";
 }
 
 /** Clients with their secrets' hashes; for the OAuth slice and the administrator's API. */
@@ -52,6 +56,7 @@ const CORE_GRANT_TYPES: Readonly<Record<string, string>> = {
   client_credentials: "client_credentials",
   ciba: "urn:openid:params:grant-type:ciba",
   passkey: "urn:okta:params:oauth:grant-type:webauthn",
+  device_code: "urn:ietf:params:oauth:grant-type:device_code",
 };
 
 export function createClients(deps: {
@@ -165,6 +170,9 @@ function build(
     // FAPI 2.0 section 5.3.2.1: rotation protects public clients; a confidential one proves itself each time.
     rotateRefreshTokens: entry.rotateRefreshTokens ?? !confidential,
     idTokenAlgorithm: entry.idTokenAlgorithm,
+    webOrigins: entry.webOrigins,
+    backchannelLogoutUri: entry.backchannelLogoutUri,
+    backchannelLogoutFormat: entry.backchannelLogoutFormat,
     agent: entry.agent,
   };
 }

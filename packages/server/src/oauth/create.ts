@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Hono } from "hono";
 import type { KoaContextWithOIDC } from "oidc-provider";
 import type { Approvals } from "../approvals/index.ts";
 import type { Audit } from "../audit/index.ts";
@@ -15,11 +16,15 @@ import type { Storage } from "../storage/index.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
+import { createDeviceFlow } from "./device.ts";
+import { deviceRoutes } from "./device-routes.ts";
+import { INTERVAL_SECONDS } from "./device-store.ts";
 import { addDirectGrants } from "./direct.ts";
 import { createDpopProofs } from "./dpop-proofs.ts";
 import { createEdge } from "./edge.ts";
 import { oauthEvents } from "./events.ts";
 import * as ciba from "./grants/ciba.ts";
+import * as device from "./grants/device.ts";
 import * as refresh from "./grants/refresh.ts";
 import type { DirectGrant, Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
@@ -43,6 +48,8 @@ import { createRequireToken, readForUserinfo } from "./tokens.ts";
 /** What the OAuth slice gives to the rest. */
 export interface OAuth {
   readonly handler: NodeHandler;
+  /** Pages of this slice. */
+  readonly routes: Hono;
   readonly interactions: Interactions;
   readonly requireToken: RequireToken;
   readonly resources: Resources;
@@ -77,6 +84,8 @@ export async function createOAuth(deps: {
   sessions: EndableSessions;
   approvals: Approvals;
   approvalOAuthErrors: ProviderDeps["approvalOAuthErrors"];
+  /** The class of an authentication by its methods. */
+  acrOf: (amr: readonly string[]) => string;
 }): Promise<OAuth> {
   const { config, storage, clock, clients, users, sessions, approvals, audit } = deps;
   const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
@@ -123,6 +132,9 @@ export async function createOAuth(deps: {
   provider.registerGrantType(ciba.grantType, ciba.cibaGrant({ provider, approvals, resources, clock }), [
     ...ciba.parameters,
   ]);
+  provider.registerGrantType(device.grantType, device.deviceGrant({ provider, storage, clock }), [
+    ...device.parameters,
+  ]);
   findSignedTokens(provider, (token) => readForUserinfo(token, config.issuer, signedTokens, liveness));
   finishAnswers(provider, { issuer: config.issuer, audit, sessions, revocations, introspection });
   provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
@@ -167,6 +179,7 @@ export async function createOAuth(deps: {
         : undefined,
     }),
     interactions: createInteractions({ provider, clients, resources }),
+    routes: deviceRoutes({ sessions, device: createDeviceFlow({ ...deps, provider, resources }) }),
   };
 }
 
@@ -201,6 +214,9 @@ function finishAnswers(
       if (ctx.oidc?.route === "introspection" && body.error === "unsupported_token_type")
         await deps.introspection.answerSigned(ctx);
     }
+    // The core leaves the interval out.
+    if (ctx.oidc?.route === "device_authorization" && ctx.status === 200)
+      ctx.body = { ...(body as object), interval: INTERVAL_SECONDS };
     if (ctx.oidc?.route === "introspection" && ctx.status === 200) refuseUnproven(ctx);
     if (ctx.state["loggedOut"]) {
       ctx.append("set-cookie", await sessions.end(toRequest(ctx)));

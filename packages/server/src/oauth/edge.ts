@@ -18,6 +18,7 @@ import { toRequest } from "./request.ts";
 const PATHS = new Set([
   "/authorize",
   "/bc-authorize",
+  "/oauth/device/code",
   "/oauth/introspect",
   "/oauth/par",
   "/oauth/revoke",

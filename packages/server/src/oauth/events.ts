@@ -5,4 +5,5 @@ export const oauthEvents = {
   loggedOut: "oauth.logged_out",
   keyMade: "oauth.signing_key_made",
   clientRegistered: "oauth.client_registered",
+  deviceDecided: "oauth.device_decided",
 } as const;

@@ -17,6 +17,8 @@ import type {
 // @ts-expect-error oidc-provider publishes no types for this module; the shape used is given below.
 import * as cibaGrant from "oidc-provider/lib/actions/grants/ciba.js";
 // @ts-expect-error The same.
+import * as deviceGrant from "oidc-provider/lib/actions/grants/device_code.js";
+// @ts-expect-error The same.
 import ServerChallenge from "oidc-provider/lib/helpers/challenge.js";
 // @ts-expect-error The same.
 import * as grantCommon from "oidc-provider/lib/helpers/grant_common.js";
@@ -32,9 +34,9 @@ export const grantTools = grantHelpers;
 /** What a grant handler of the core receives. */
 export type GrantContext = Parameters<typeof grantHelpers.validateGrant>[1];
 
-const stockCiba = cibaGrant as {
+interface StockGrant {
   handler(provider: Provider, tools: unknown, ctx: KoaContextWithOIDC): Promise<void>;
-};
+}
 
 /** The helpers as stock grants get them: each takes the provider first, the rest is what the grant passes. */
 const toolsOf = (provider: Provider) =>
@@ -45,11 +47,16 @@ const toolsOf = (provider: Provider) =>
     ]),
   );
 
-/** The stock grant for polls: issues the tokens of a request that carries its answer. */
-export function stockCibaGrant(provider: Provider): (ctx: KoaContextWithOIDC) => Promise<void> {
+const bindGrant = (grant: StockGrant, provider: Provider) => {
   const tools = toolsOf(provider);
-  return (ctx) => stockCiba.handler(provider, tools, ctx);
-}
+  return (ctx: KoaContextWithOIDC) => grant.handler(provider, tools, ctx);
+};
+
+/** The stock grant for polls: issues the tokens of a request that carries its answer. */
+export const stockCibaGrant = (provider: Provider) => bindGrant(cibaGrant as StockGrant, provider);
+
+/** The stock grant of devices: one caller redeems a request that carries its answer. */
+export const stockDeviceGrant = (provider: Provider) => bindGrant(deviceGrant as StockGrant, provider);
 
 /** What binds the tokens of an answer to a key or a certificate, and how the core names their origin. */
 interface IssueOptions {

@@ -40,6 +40,7 @@ const DAY = 86_400;
 const TTL_SECONDS = {
   AuthorizationCode: 60,
   ClientCredentials: 3_600,
+  DeviceCode: 900,
   Grant: 30 * DAY,
   IdToken: 3_600,
   Interaction: 1_800,
@@ -143,7 +144,8 @@ function configuration(deps: ProviderDeps): Configuration {
       devInteractions: { enabled: false },
       ciba: cibaConfiguration(deps),
       clientCredentials: { enabled: true },
-      deviceFlow: { enabled: false },
+      // The person's side is ours (device.ts); of a device nothing is kept but what it asked for.
+      deviceFlow: { enabled: true, charset: "base-20", mask: "****-****", deviceInfo: () => ({}) },
       dPoP: {
         enabled: true,
         requireNonce: () => deps.nonceSecret !== undefined,

@@ -24,6 +24,8 @@ export interface OAuthTables {
     retired_at: number | null;
   };
   revoked_tokens: { jti: string; expires_at: number };
+  device_requests: DeviceRequestRow;
+  session_clients: { sid: string; client_id: string; user_id: string; created_at: number };
 }
 
 /** A stored model of the OAuth core. `id_hash` is the SHA-256 of its id, which for tokens is the token. */
@@ -38,6 +40,17 @@ export interface OAuthModelRow {
   client_id: string | null;
   expires_at: number | null;
   consumed_at: number | null;
+}
+
+/** A device's request beside its model: who has its code before them, and how often it was asked for. */
+export interface DeviceRequestRow {
+  id_hash: string;
+  session_id: string | null;
+  user_id: string | null;
+  decided_at: number | null;
+  interval_seconds: number;
+  last_polled_at: number | null;
+  expires_at: number;
 }
 
 const modelByHash = hotQuery<OAuthModelRow>("select * from oauth_models where model = ? and id_hash = ?");
@@ -85,6 +98,8 @@ export async function sweepExpired(storage: Storage, now: number, limit = 1_000)
   const deletions = [
     sql`delete from oauth_models where (model, id_hash) in (
       select model, id_hash from oauth_models where expires_at < ${before} limit ${limit})`,
+    sql`delete from device_requests where id_hash in (
+      select id_hash from device_requests where expires_at < ${before} limit ${limit})`,
     sql`delete from revoked_tokens where jti in (
       select jti from revoked_tokens where expires_at < ${before} limit ${limit})`,
     sql`delete from rate_counters where key in (

@@ -37,6 +37,9 @@ export function strangerClient(known: {
     jwksUri: undefined,
     rotateRefreshTokens: true,
     idTokenAlgorithm: "RS256",
+    webOrigins: [],
+    backchannelLogoutUri: undefined,
+    backchannelLogoutFormat: "form",
   };
 }
 

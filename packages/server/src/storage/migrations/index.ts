@@ -7,6 +7,7 @@ import { approvals } from "./0005-approvals.ts";
 import { fga } from "./0006-fga.ts";
 import { loginFlows } from "./0007-login-flows.ts";
 import { sessionIds } from "./0009-session-ids.ts";
+import { wire } from "./0012-wire.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
 export const migrations: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   fga,
   loginFlows,
   sessionIds,
+  wire,
 ];
