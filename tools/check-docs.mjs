@@ -24,6 +24,7 @@ checkRegions();
 await checkConfigKeys();
 checkErrorCodes();
 checkDecisionRecords();
+checkAdvisories();
 if (problems.length > 0) {
   console.error(`${problems.length} thing(s) missing from the documentation:\n  ${problems.join("\n  ")}`);
   process.exit(1);
@@ -207,6 +208,19 @@ function checkDecisionRecords() {
   }
   for (const [dependency, manifest] of dependencies())
     if (!named.has(dependency)) problems.push(`docs/adr: no record of ${dependency} (${manifest})`);
+}
+
+/** Each advisory of the security page is in the title of a test in every file that its row names. */
+function checkAdvisories() {
+  const path = "docs/guides/security.md";
+  const page = existsSync(join(root, path)) ? read(path) : "";
+  for (const [, id, cells] of page.matchAll(/^\| `(CVE-[\d-]+|GHSA-[a-z0-9-]+|#\d+)` +\|([^\n]+)\|$/gm))
+    for (const [, file] of cells.matchAll(/`([^`]+)`/g)) {
+      const text = existsSync(join(root, file)) ? read(file) : "";
+      const titles = [...text.matchAll(/\bit\(\s*["`]([^"`]*)/g)].map(([, title]) => title);
+      if (!titles.some((title) => new RegExp(`${id}(?![\\w-])`).test(title)))
+        problems.push(`${path}: no test of ${file} has ${id} in its title`);
+    }
 }
 
 /** Every package that is not ours, with the manifest that first names it. */

@@ -149,7 +149,7 @@ for (const engine of engines) {
         }
     });
 
-    it("are refused with any other signature, key, type, time or claim", async () => {
+    it("Hono CVE-2026-22817, CVE-2026-22818, node-jws CVE-2025-65945: are refused with any other signature, key, type, time or claim", async () => {
       const { token } = (await kinds())["a token for the account API"] ?? { token: "" };
       assert.equal(await get(ACCOUNTS, `Bearer ${token}`), 200);
       const { header, claims } = decode(token);
@@ -190,7 +190,7 @@ for (const engine of engines) {
         assert.equal(await get(ACCOUNTS, `Bearer ${it}`), 401, name);
     });
 
-    it("are refused when cut at any length, spelt otherwise, or sent in another way", async () => {
+    it("ZITADEL CVE-2026-27840: are refused when cut at any length, spelt otherwise, or sent in another way", async () => {
       const all = await kinds();
       for (const [name, path] of [
         ["a token for the account API", ACCOUNTS],
@@ -263,7 +263,7 @@ for (const engine of engines) {
       );
     });
 
-    it("say who asked even when many ask at once", async () => {
+    it("nextjs-auth0 CVE-2025-67490, CVE-2026-40155: say who asked even when many ask at once", async () => {
       const people = await Promise.all(Array.from({ length: 6 }, () => signUp(server.url)));
       const tokens = await Promise.all(
         people.map(async ({ agent }) => (await logIn(server.url, agent)).access_token),
@@ -283,7 +283,7 @@ for (const engine of engines) {
       now -= 3_700_000;
     });
 
-    it("end at once when their user or their client is switched off", async () => {
+    it("ZITADEL CVE-2024-46999: end at once when their user or their client is switched off", async () => {
       const { admin } = server.services;
       const someone = await signUp(server.url);
       const plain = await logIn(server.url, someone.agent);

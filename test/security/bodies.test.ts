@@ -141,7 +141,7 @@ for (const engine of engines) {
       assert.ok(!server.log.some((line) => line.includes("unhandled")), server.log.join(""));
     });
 
-    it("that are deep, wide or repeated are answered within a second", async () => {
+    it("Vault CVE-2025-6203, CVE-2025-12044: that are deep, wide or repeated are answered within a second", async () => {
       const bombs: Record<string, [string, string]> = {
         "deep JSON": ["application/json", `${"[".repeat(28_000)}${"]".repeat(28_000)}`],
         "deep objects": ["application/json", `${'{"a":'.repeat(9_000)}1${"}".repeat(9_000)}`],

@@ -196,7 +196,7 @@ for (const engine of engines) {
       assert.equal((await refresh(server.url, token)).status, 200);
     });
 
-    it("are answered by the person who was asked, whoever the form names", async () => {
+    it("better-auth CVE-2025-61928, CVE-2026-45337: are answered by the person who was asked, whoever the form names", async () => {
       const asked = await newcomer();
       const id = await ask();
       const mallory = await signUp(server.url);
@@ -230,7 +230,7 @@ for (const engine of engines) {
       assert.equal(await refused({}), "unknown_user_id");
     });
 
-    it("cannot wear a person out: of 200 at once the inbox shows three", async () => {
+    it("KC CVE-2026-9798: cannot wear a person out: of 200 at once the inbox shows three", async () => {
       await newcomer();
       const asked = await Promise.all(
         Array.from({ length: 200 }, (_, i) =>

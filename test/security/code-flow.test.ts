@@ -118,7 +118,7 @@ for (const engine of engines) {
       );
     });
 
-    it("are the only thing there is: implicit and hybrid answers do not exist", async () => {
+    it("KC CVE-2026-7571: are the only thing there is: implicit and hybrid answers do not exist", async () => {
       for (const response_type of [
         "token",
         "id_token",
@@ -156,7 +156,7 @@ for (const engine of engines) {
       assert.equal((await redeemCode(server.url, answer["code"] ?? "")).body.scope, "openid");
     });
 
-    it("are not given to a browser that only has the address of somebody's request", async () => {
+    it("FastMCP GHSA-rww4-4w9c-7733: are not given to a browser that only has the address of somebody's request", async () => {
       const attacker = createUserAgent();
       const asks = await openAuthorize(server.url, attacker, honest());
       const interaction = new URL(asks.address).searchParams.get("return_to") ?? "";
@@ -167,7 +167,7 @@ for (const engine of engines) {
       }
     });
 
-    it("wait for a new log-in when the app asks for one, and none is skipped", async () => {
+    it("better-auth issue 9198: wait for a new log-in when the app asks for one, and none is skipped", async () => {
       for (const params of [{ prompt: "login" }, { max_age: "0" }] as Record<string, string>[]) {
         const page = await authorize(params);
         assert.equal(new URL(page.address).pathname, "/login", JSON.stringify(params));

@@ -99,7 +99,7 @@ for (const scheme of ["http", "https"])
         await createUserAgent().open(`${server.url}${path}`);
     }
 
-    it("that carry a cookie, a token or a code are kept by nobody on the way", () => {
+    it("nextjs-auth0 CVE-2025-48947, authkit CVE-2025-64762: that carry a cookie, a token or a code are kept by nobody on the way", () => {
       const secret = /access_token|refresh_token|id_token"|auth_req_id|request_uri"|connect_code/;
       const sensitive = seen.filter(
         ({ address, response, text }) =>
@@ -113,7 +113,7 @@ for (const scheme of ["http", "https"])
         assert.match(response.headers.get("cache-control") ?? "", /no-store/, address);
     });
 
-    it("set cookies that scripts and other sites do not see, and that say nothing", () => {
+    it("KC CVE-2024-4540: set cookies that scripts and other sites do not see, and that say nothing", () => {
       const cookies = seen.flatMap(({ response }) => response.headers.getSetCookie());
       assert.ok(cookies.length > 20);
       for (const cookie of cookies) {
@@ -217,7 +217,7 @@ for (const scheme of ["http", "https"])
       }
     });
 
-    it("lead to the issuer, whatever host the request names", async () => {
+    it("ZITADEL CVE-2025-64101, GHSA-93m4-mfpg-c3xf, oauth2-proxy CVE-2026-40575: lead to the issuer, whatever host the request names", async () => {
       const hostile = [
         "evil.example",
         "evil.example:80",

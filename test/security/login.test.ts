@@ -123,7 +123,7 @@ for (const engine of engines) {
       }
     });
 
-    it("counts guesses at one address together, however it is spelt", async () => {
+    it("Vault CVE-2025-6014, CVE-2025-6015, OpenBao CVE-2025-55003: counts guesses at one address together, however it is spelt", async () => {
       const { email } = await signUp(server.url);
       const spellings = [
         email.toUpperCase(),
@@ -140,7 +140,7 @@ for (const engine of engines) {
       assert.equal((await tryPassword(email, PASSWORD)).status, 200);
     });
 
-    it("makes no account whose address only looks like another one, and none that cannot be stored", async () => {
+    it("Auth.js GHSA-7rqj-j65f-68wh: makes no account whose address only looks like another one, and none that cannot be stored", async () => {
       const { email } = await signUp(server.url);
       const [name = "", host = ""] = email.split("@");
       const agent = createUserAgent();
@@ -193,7 +193,7 @@ for (const engine of engines) {
       }
     });
 
-    it("lets the account in that the form names, whatever else is in the form", async () => {
+    it("better-auth CVE-2025-61928: lets the account in that the form names, whatever else is in the form", async () => {
       const [anne, mallory] = [await signUp(server.url), await signUp(server.url)];
       const agent = createUserAgent();
       const form = await agent.open(`${server.url}login`);
@@ -209,7 +209,7 @@ for (const engine of engines) {
       assert.ok(page.text.includes(mallory.email) && !page.text.includes(anne.email));
     });
 
-    it("ends with the log-out: cookie, request in between and tokens of the browser", async () => {
+    it("nextjs-auth0 CVE-2025-46344: ends with the log-out: cookie, request in between and tokens of the browser", async () => {
       const person = await signUp(server.url);
       const old = person.agent.cookies(`${server.url}authorize`);
       const { body } = await redeemCode(server.url, await codeFor(server.url, person.agent));
@@ -234,7 +234,7 @@ for (const engine of engines) {
       );
     });
 
-    it("asks nobody to consent for the person who used the browser before", async () => {
+    it("FastMCP GHSA-c2jp-c369-7pvx: asks nobody to consent for the person who used the browser before", async () => {
       const [anne, ben] = [await signUp(server.url), await signUp(server.url)];
       const consent = await authorize(await relyingParty(server.url, "other"), anne.agent);
       assert.match(consent.page.text, /Allow Other agent\?/);

@@ -197,7 +197,7 @@ for (const engine of engines) {
       assert.equal((await redeemCode(server.url, code)).body.refresh_token, undefined);
     });
 
-    it("come by value: request objects and other request_uri values are refused unread", async () => {
+    it("KC CVE-2026-9793: come by value: request objects and other request_uri values are refused unread", async () => {
       const claims = { ...honest(), iss: "assistant", aud: server.url, redirect_uri: CALLBACK };
       const secret = Buffer.from(TEST_SECRET);
       const objects = [

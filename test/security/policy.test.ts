@@ -46,7 +46,7 @@ for (const engine of engines) {
       person = await signUp(server.url);
     };
 
-    it("ends with its policy, even when nobody is asked", async () => {
+    it("KC #48104: ends with its policy, even when nobody is asked", async () => {
       await newcomer();
       const { address } = await authorize({
         audience: SHOP,

@@ -47,7 +47,7 @@ for (const engine of engines) {
       (await logIn(server.url, person.agent, params, id)).refresh_token ?? "";
     const errorOf = async (answer: ReturnType<typeof refresh>) => (await answer).body["error"];
 
-    it("work for their own client, unless it is named by another or by none", async () => {
+    it("ZITADEL CVE-2026-55672: work for their own client, unless it is named by another or by none", async () => {
       const token = await login();
       for (const change of [
         { client_id: "other" },
@@ -189,7 +189,7 @@ for (const engine of engines) {
       assert.equal(await errorOf(refresh(server.url, first ?? "")), "invalid_grant");
     });
 
-    it("stay used after a restart", async () => {
+    it("KC CVE-2026-9802: stay used after a restart", async () => {
       const token = await login();
       const next = (await refresh(server.url, token)).body["refresh_token"] ?? "";
       await server.close();
@@ -216,7 +216,7 @@ for (const engine of engines) {
       assert.equal(await errorOf(refresh(server.url, issued.body["refresh_token"] ?? "")), "invalid_grant");
     });
 
-    it("are dead a second after their user or client is switched off, and no sooner", async () => {
+    it("ZITADEL CVE-2024-46999, CVE-2024-47000, CVE-2024-47060: are dead a second after their user or client is switched off, and no sooner", async () => {
       const { admin } = server.services;
       const token = await login();
       const alive = async () => {

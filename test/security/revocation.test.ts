@@ -55,7 +55,7 @@ for (const engine of engines) {
       assert.equal((await refresh(server.url, token)).status, 200);
     });
 
-    it("does nothing to the tokens of another client, and says as much as about unknown ones", async () => {
+    it("OpenBao CVE-2026-40264: does nothing to the tokens of another client, and says as much as about unknown ones", async () => {
       const { jwt, refresh: token, opaque } = await tokens();
       for (const value of [jwt, token, opaque, "unknown", "x.y.z"]) {
         const { status, body } = await revoke(value, { client_id: "other" });
@@ -94,7 +94,7 @@ for (const engine of engines) {
       assert.equal(await get(ACCOUNTS, jwt), 200);
     });
 
-    it("never reports a token as ended when the database did not take it", async () => {
+    it("Fosite CVE-2020-15223: never reports a token as ended when the database did not take it", async () => {
       const storage = await engine.storage();
       const broken = await startTestServer((config) => {
         config["storage"] = storage;

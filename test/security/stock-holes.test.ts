@@ -36,7 +36,7 @@ for (const engine of engines) {
       return tokens.refresh_token ?? "";
     }
 
-    it("makes one successor, however many refreshes run in parallel", async () => {
+    it("better-auth CVE-2026-53517, GHSA-7w99-5wm4-3g79: makes one successor, however many refreshes run in parallel", async () => {
       const token = await refreshToken();
       const answers = await Promise.all(Array.from({ length: 64 }, () => refresh(token)));
       const bodies = await Promise.all(answers.map((answer) => answer.json()));

@@ -95,7 +95,7 @@ for (const engine of engines) {
       return { status: response.status, body: await response.json() };
     };
 
-    it("cannot make the server ask for anything on its own side", async () => {
+    it("ZITADEL CVE-2025-67494, CVE-2024-49753, Spring CVE-2026-45609, ssrfcheck CVE-2026-43929: cannot make the server ask for anything on its own side", async () => {
       const { port } = canary.address() as AddressInfo;
       const asked = privateHosts(port).map(async (id) => {
         for (const path of ["authorize", "login"]) {
@@ -161,7 +161,7 @@ for (const engine of engines) {
       }
     });
 
-    it("cannot give themselves anything when they register", async () => {
+    it("better-auth CVE-2026-41427: cannot give themselves anything when they register", async () => {
       const { body } = await register({
         client_name: "Greedy",
         redirect_uris: ["https://app.example/cb"],
@@ -181,7 +181,7 @@ for (const engine of engines) {
       );
     });
 
-    it("cannot register an address that runs code, hides its host, or changes a header of ours", async () => {
+    it("Spring CVE-2026-59354: cannot register an address that runs code, hides its host, or changes a header of ours", async () => {
       for (const uri of [
         "javascript:alert(1)",
         "data:text/html,x",

@@ -9,6 +9,9 @@ import { findModel, type OAuthModelRow, type OAuthTables } from "./store.ts";
 /** The core looks for these and then writes them: only the write can tell which of two parallel callers came first. */
 const SEEN_ONCE: ReadonlySet<string> = new Set(["ReplayDetection"]);
 
+/** The core ends these and then goes on: of parallel callers the one goes on that removed the row. */
+const ENDED_ONCE: ReadonlySet<string> = new Set(["Interaction"]);
+
 /** Gives the core its clients: `undefined` is "no such client". */
 export type FindClientMetadata = (id: string) => Promise<AdapterPayload | undefined>;
 
@@ -62,11 +65,13 @@ function modelAdapter(model: string, { storage, clock }: { storage: Storage; clo
       if (!won) throw new errors.InvalidGrant("already used");
     },
     async destroy(id) {
-      await table()
+      const { numDeletedRows } = await table()
         .deleteFrom("oauth_models")
         .where("model", "=", model)
         .where("id_hash", "=", tokenHash(id))
-        .execute();
+        .executeTakeFirst();
+      if (ENDED_ONCE.has(model) && numDeletedRows === 0n)
+        throw new errors.SessionNotFound("the interaction has gone on already");
     },
     async revokeByGrantId(grantId) {
       await table()
