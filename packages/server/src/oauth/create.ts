@@ -16,6 +16,7 @@ import type { Storage } from "../storage/index.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
+import { createCors, takesOrigins } from "./cors.ts";
 import { createDeviceFlow } from "./device.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { INTERVAL_SECONDS } from "./device-store.ts";
@@ -35,6 +36,7 @@ import { loadSigningKeys } from "./keys.ts";
 import { createLiveness } from "./liveness.ts";
 import { createHintedLogout } from "./logout.ts";
 import { createOwnGrants } from "./own-grants.ts";
+import { errorPage } from "./pages.ts";
 import { createProvider, type ProviderDeps } from "./provider.ts";
 import { createRegistration } from "./registration.ts";
 import { toRequest } from "./request.ts";
@@ -136,7 +138,7 @@ export async function createOAuth(deps: {
     ...device.parameters,
   ]);
   findSignedTokens(provider, (token) => readForUserinfo(token, config.issuer, signedTokens, liveness));
-  finishAnswers(provider, { issuer: config.issuer, audit, sessions, revocations, introspection });
+  finishAnswers(provider, { clients, issuer: config.issuer, audit, sessions, revocations, introspection });
   provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
     deps.log.error("oauth core", { path: ctx.path, error: error.stack ?? error.message }),
   );
@@ -166,6 +168,7 @@ export async function createOAuth(deps: {
       sessions,
       ownGrants,
       authentication,
+      cors: createCors({ clients }),
       hintedLogout: createHintedLogout({
         issuer: config.issuer,
         verifyKey: keys.verifyKey,
@@ -189,6 +192,7 @@ function finishAnswers(
   deps: {
     issuer: string;
     audit: Audit;
+    clients: ClientRegistry;
     sessions: EndableSessions;
     revocations: Revocations;
     introspection: Introspection;
@@ -227,8 +231,17 @@ function finishAnswers(
         outcome: "done",
       });
     }
-    // Pages of the core that send a form by themselves; ours bring their own headers.
-    if (ctx.type === "text/html" && !ctx.response.get("content-security-policy")) protectPage(ctx);
+    // The core lets everybody read what names no origin; who may is decided before it.
+    if (takesOrigins(ctx.path) && ctx.response.get("access-control-allow-origin") === "*") {
+      ctx.remove("access-control-allow-origin");
+      ctx.remove("access-control-expose-headers");
+    }
+    // Pages of the core that send a form or a message by themselves; ours bring their own headers.
+    if (ctx.type === "text/html" && !ctx.response.get("content-security-policy")) {
+      const frame = await messageTarget(ctx, deps.clients);
+      if (frame === "nobody") await errorPage(ctx, { error: "unauthorized_client" });
+      else protectPage(ctx, frame);
+    }
     if (ctx.oidc?.route === "jwks") ctx.set("cache-control", `public, max-age=${JWKS_MAX_AGE_SECONDS}`);
     // Some clients take errors only when the type is exactly this, without a charset.
     if (ctx.path.startsWith("/oauth/") && ctx.type === "application/json")
@@ -236,12 +249,28 @@ function finishAnswers(
   });
 }
 
-/** No frame, no address told, and no script but the one in the page. */
-function protectPage(ctx: KoaContextWithOIDC): void {
+/**
+ * Whom a page with a message is for: the origin of the redirect address, when it is one of the client's web origins;
+ * `undefined` for a page without a message. Its answer may hold a code.
+ */
+async function messageTarget(
+  ctx: KoaContextWithOIDC,
+  clients: ClientRegistry,
+): Promise<string | "nobody" | undefined> {
+  const { params, client } = ctx.oidc;
+  if (params?.["response_mode"] !== "web_message") return undefined;
+  const origin = URL.parse(String(params["redirect_uri"]))?.origin;
+  const { webOrigins = [] } = (await clients.find(client?.clientId ?? "")) ?? {};
+  return origin !== undefined && webOrigins.includes(origin) ? origin : "nobody";
+}
+
+/** No frame but the one named, no address told, and no script but the one in the page. */
+function protectPage(ctx: KoaContextWithOIDC, frame: string | undefined): void {
   const [, script = ""] = /<script>([\s\S]*?)<\/script>/.exec(String(ctx.body)) ?? [];
   ctx.set({
-    "content-security-policy": `default-src 'none'; script-src 'sha256-${sha256Base64(script)}'; base-uri 'none'; frame-ancestors 'none'`,
-    "x-frame-options": "DENY",
+    "content-security-policy": `default-src 'none'; script-src 'sha256-${sha256Base64(script)}'; base-uri 'none'; frame-ancestors ${frame ?? "'none'"}`,
+    // It knows no single origin; every browser that has a policy heeds that instead.
+    ...(frame === undefined ? { "x-frame-options": "DENY" } : {}),
     "x-content-type-options": "nosniff",
     // The app that gets the form may look at its origin.
     "referrer-policy": "strict-origin",

@@ -5,6 +5,7 @@ import { MAX_OAUTH_BODY_BYTES, readBody } from "../http/limits.ts";
 import type { NodeHandler } from "../http/server.ts";
 import type { BrowserSessions } from "../login/index.ts";
 import { type ClientAuthentication, withoutProof } from "./client-authentication.ts";
+import type { Cors } from "./cors.ts";
 import { mapQuery, parseForm, parseFormAsQuery, toFormText } from "./form.ts";
 import { replayBody } from "./internals.ts";
 import type { HintedLogout } from "./logout.ts";
@@ -51,6 +52,7 @@ export function createEdge(deps: {
   /** Answers `/oidc/register`; absent while registration is switched off. */
   registration: { handle(request: IncomingMessage, response: ServerResponse): Promise<void> } | undefined;
   hintedLogout: HintedLogout;
+  cors: Cors;
 }): NodeHandler {
   const { provider, ownGrants } = deps;
   const issuer = new URL(deps.issuer);
@@ -62,6 +64,8 @@ export function createEdge(deps: {
       pinOrigin(request, issuer);
       request.url = mapOldLogout(request.url ?? "/");
       const [path = "/", query] = splitOnce(request.url, "?");
+      if (await deps.cors.preflight(request, response, path)) return;
+      if (request.method === "GET") await deps.cors.mark(request, response, path, undefined);
       if (path === "/oidc/register" && request.method === "POST" && deps.registration)
         return deps.registration.handle(request, response);
       if (
@@ -75,6 +79,7 @@ export function createEdge(deps: {
       if (request.method === "POST" && path !== "/oidc/register") {
         const params = await readParsed(request, response, parseForm);
         if (!params) return;
+        await deps.cors.mark(request, response, path, params["client_id"]);
         const proof = await deps.authentication.prove(request, params);
         if (proof === "refused") return refuseClient(response);
         const client = proof === "none" ? undefined : proof;

@@ -184,6 +184,8 @@ function configuration(deps: ProviderDeps): Configuration {
       },
       rpInitiatedLogout: { enabled: true, logoutSource: logoutPage, postLogoutSuccessSource: loggedOutPage },
       userinfo: { enabled: true },
+      // Framed by the client's web origins alone (finishAnswers() in create.ts).
+      webMessageResponseMode: { enabled: true, ack: "individual-draft-01" },
     },
   };
 }
