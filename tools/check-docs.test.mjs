@@ -40,6 +40,8 @@ const whole = {
   "spec/errors.json": errors,
   "packages/server/src/config.ts": config,
   "package.json": '{"dependencies":{"jose":"6","@behalf/sdk":"1"},"devDependencies":{"@x/y":"1"}}',
+  "docs/guides/security.md": "| `CVE-2026-1` | `src/a.test.ts` |\n",
+  "src/a.test.ts": 'it("Maker CVE-2026-1: is refused", () => {});',
   "docs/adr/2026-01-02-jose.md": "# jose, @x/y: signatures\n",
 };
 
@@ -110,6 +112,12 @@ describe("check-docs", () => {
       "docs/start.md",
       '```yaml\nclients: [{ apis: { "https://x/": { scope: y } } }]\n```\n',
       /"clients\[\]\.apis\.\*\.scope" is no key/,
+    ],
+    [
+      "an advisory that no test has in its title",
+      "src/a.test.ts",
+      '// CVE-2026-1\nit("Maker CVE-2026-10: is refused", () => {});',
+      /no test of src\/a\.test\.ts has CVE-2026-1 in its title/,
     ],
     ["an example that is no YAML", "docs/start.md", "```yaml\na: [\n```\n", /start\.md:1: /],
   ];

@@ -229,7 +229,7 @@ for (const engine of engines) {
       for (const [name, value] of Object.entries(forged)) assert.equal(await takes(value), false, name);
     });
 
-    it("counts one use of one jti, however the assertion is spelt and signed", async () => {
+    it("Fosite CVE-2020-15222: counts one use of one jti, however the assertion is spelt and signed", async () => {
       const jti = randomUUID();
       assert.ok(await takes(assertion({ jti })));
       assert.equal(await takes(assertion({ jti })), false);

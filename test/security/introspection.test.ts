@@ -75,7 +75,7 @@ for (const engine of engines) {
         assert.deepEqual(await told(token), { active: false });
     });
 
-    it("tells nobody else anything, as if there were no token", async () => {
+    it("KC CVE-2026-37979: tells nobody else anything, as if there were no token", async () => {
       const shop = await forShop();
       const plain = await logIn(server.url, person.agent, { scope: "openid" });
       for (const token of [

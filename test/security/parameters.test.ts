@@ -97,7 +97,7 @@ for (const engine of engines) {
       "brackets a thousand deep": `${"[".repeat(1_000)}${"]".repeat(1_000)}`,
       "objects a thousand deep": `${'{"a":'.repeat(1_000)}1${"}".repeat(1_000)}`,
     }))
-      it(`are refused as JSON that holds ${trick}`, async () => {
+      it(`MCP Go SDK CVE-2026-27896: are refused as JSON that holds ${trick}`, async () => {
         const response = await send(body, "application/json");
         assert.deepEqual([response.status, (await response.json()).error], [400, "invalid_request"]);
       });

@@ -143,7 +143,7 @@ for (const engine of testEngines())
           assert.deepEqual([status, body.code], [400, "request.invalid"]);
         });
 
-      it("refuses page tokens that it did not issue for this list", async () => {
+      it("Hydra CVE-2026-33504: refuses page tokens that it did not issue for this list", async () => {
         await make("a@example.com");
         const { body } = await setup.call("GET", "/users?limit=1");
         const issued: string = body.next_page_token;

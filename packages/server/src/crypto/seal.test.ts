@@ -187,7 +187,7 @@ describe("opening refuses", () => {
 });
 
 describe("key commitment", () => {
-  it("refuses the second key of a ciphertext that AES-GCM accepts under two keys", () => {
+  it("AWS ESDK CVE-2020-8897: refuses the second key of a ciphertext that AES-GCM accepts under two keys", () => {
     const roots = [randomBytes(32), randomBytes(32)] as const;
     const keyring = createKeyring([...roots]);
     const header = Buffer.from("BHS\u0001\u0001", "latin1");

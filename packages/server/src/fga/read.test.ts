@@ -89,7 +89,7 @@ for (const engine of testEngines())
         assert.deepEqual([answer.status, answer.body.code], [400, code]);
       });
 
-    it("refuses a token that was changed, of another store or of another filter", async () => {
+    it("Keto CVE-2026-33505: refuses a token that was changed, of another store or of another filter", async () => {
       const [store, other] = [await filled(), await filled()];
       const { continuation_token: token } = (await store.at("read", { page_size: 1 })).body;
       const bytes = Buffer.from(token, "base64url");

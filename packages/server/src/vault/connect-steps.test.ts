@@ -43,7 +43,7 @@ for (const engine of testEngines()) {
       assert.equal((await bench.get(callback, bench.anne)).status, 400);
     });
 
-    it("is refused in a browser where somebody else is logged in, and stays good where it was started", async () => {
+    it("Auth.js GHSA-x445-f3h2-j279: is refused in a browser where somebody else is logged in, and stays good where it was started", async () => {
       await using bench = await createBench(engine);
       const { callback } = await answered(bench);
       assert.equal((await bench.get(callback, bench.ben)).status, 403);
@@ -243,7 +243,7 @@ for (const engine of testEngines()) {
         assert.equal((await flow.complete(authSession, connectCode)).status, 201);
       });
 
-    it("is refused to another user and to another client", async () => {
+    it("better-auth GHSA-g38m-r43w-p2q7: is refused to another user and to another client", async () => {
       await using bench = await createBench(engine);
       const flow = connectFlow(bench);
       const { authSession, connectCode } = await flow.untilCode();

@@ -155,7 +155,7 @@ describe("the vault's grant", () => {
     });
   });
 
-  it("takes the refresh token of the client that asks, and no other's", async () => {
+  it("Dex GHSA-7qjx-gp9h-65qj, Casdoor CVE-2026-9094, CVE-2026-9097: takes the refresh token of the client that asks, and no other's", async () => {
     await using bench = await createBench();
     await connect(bench);
     const foreign = bench.subjectToken(bench.anne, "reader");

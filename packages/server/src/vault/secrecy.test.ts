@@ -57,7 +57,7 @@ const never = (): never => assert.fail("the bench has a client secret");
 
 for (const engine of testEngines()) {
   describe(`secrets on ${engine.name}`, () => {
-    it("are in no table, no log line and no file in clear, at any point of an account's life", async () => {
+    it("Vault CVE-2024-8365, OpenBao CVE-2025-62513, CVE-2025-62705: are in no table, no log line and no file in clear, at any point of an account's life", async () => {
       await using bench = await createBench(engine, {
         connection: { rotation: "strict", narrowing: "keeps_grant" },
       });
@@ -157,7 +157,7 @@ for (const engine of testEngines()) {
       await assert.rejects(release(), SealError, "an older token of the same account");
     });
 
-    it("cannot be opened from a backup that was made before the account was disconnected", async () => {
+    it("OpenBao CVE-2026-42186: cannot be opened from a backup that was made before the account was disconnected", async () => {
       await using bench = await createBench(engine);
       const { id } = await connect(bench);
       const [before] = await bench.rows("connected_accounts");
