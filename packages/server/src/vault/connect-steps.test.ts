@@ -56,9 +56,10 @@ for (const engine of testEngines()) {
       await using bench = await createBench(engine);
       const { callback } = await answered(bench);
       const sessions = bench.deps.sessions as unknown as {
-        start(request: Request, user: { id: string }): Promise<string>;
+        start(request: Request, user: { id: string }, proof: { amr: string[] }): Promise<string>;
       };
-      const cookie = (await sessions.start(new Request(ISSUER), bench.anne)).split(";")[0] ?? "";
+      const cookie =
+        (await sessions.start(new Request(ISSUER), bench.anne, { amr: ["pwd"] })).split(";")[0] ?? "";
       assert.equal((await bench.get(callback, { ...bench.anne, cookie })).status, 403);
       await assertNothingConnected(bench);
     });
