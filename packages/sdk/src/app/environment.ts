@@ -110,7 +110,6 @@ export function createEnvironment(options: AppAuthOptions): AppEnvironment {
       jar,
       sealer: createCookieSealer(secrets, inCookie ? "session in a cookie" : "session", clock),
       life: {
-        absoluteSeconds: sessionTtlSeconds,
         idleSeconds: Math.min(options.sessionIdleSeconds ?? DEFAULT_IDLE_SECONDS, sessionTtlSeconds),
       },
       ended,

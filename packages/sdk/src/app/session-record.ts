@@ -58,10 +58,8 @@ export interface SessionKeeper {
 /** How often a session that is used is marked as used: often enough for any sensible idle time. */
 const TOUCH_MS = 60_000;
 
-/** How long sessions last. */
+/** How long sessions last; from the login on, `expiresAtMs` of the record says. */
 export interface SessionLife {
-  /** From the login on. */
-  absoluteSeconds: number;
   /** From the last use on. */
   idleSeconds: number;
 }
