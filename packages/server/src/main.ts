@@ -124,6 +124,7 @@ async function createServices(
     signUp: config.login.signUp,
     session: config.login.session,
     limits: config.login.limits,
+    messages,
   });
   const clients = createClients({
     storage,

@@ -138,7 +138,7 @@ export function createAccounts(deps: {
       return row !== undefined;
     },
 
-    async create({ email, password, name, role = "user", locale }) {
+    async create({ email, password, name, role = "user", locale }, also) {
       const key = emailKey(email);
       if (!isAddress(key)) throw loginError("login.email_invalid");
       const passwordHash = password ? await hashPassword(password) : null;
@@ -172,6 +172,7 @@ export function createAccounts(deps: {
           outcome: "done",
           details: { role },
         });
+        await also?.(tx, toUser(row));
         return toUser(row);
       });
     },

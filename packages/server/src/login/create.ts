@@ -3,6 +3,7 @@ import type { Audit } from "../audit/index.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
+import type { Messages } from "../messages/index.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { createAccounts } from "./accounts.ts";
@@ -13,6 +14,9 @@ import { createFlows } from "./flows.ts";
 import type { Accounts, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createMethods, type LoginMethod } from "./methods/index.ts";
+import { createManagePasskeys } from "./methods/passkey/manage.ts";
+import { createPasskeys } from "./methods/passkey/passkeys.ts";
+import { createSignUpWithPasskey } from "./methods/passkey/sign-up.ts";
 import { createPasswords } from "./passwords.ts";
 import { loginRoutes } from "./routes.ts";
 import { createSessions, type SessionLifetime } from "./sessions.ts";
@@ -35,6 +39,8 @@ export async function createLogin(deps: {
   keyring: Keyring;
   issuer: string;
   signUp: boolean;
+  /** Absent: nobody is told of changes by mail. */
+  messages?: Pick<Messages, "mail">;
   /** What one network may try. Default: 100 failures in ten minutes, 100 sign-ups an hour. */
   limits?: AttemptLimits;
   /** Default: 3 days without use, 14 days at most. */
@@ -52,15 +58,20 @@ export async function createLogin(deps: {
     lifetime: deps.session ?? DEFAULT_LIFETIME,
   });
   const flows = createFlows({ storage, clock });
+  const passkeys = createPasskeys({ ...deps, users: accounts });
+  const withPasskeys = { storage, audit, accounts, users: accounts, passkeys, messages: deps.messages };
+  const managePasskeys = createManagePasskeys(withPasskeys);
+  const signUpWithPasskey = createSignUpWithPasskey(withPasskeys);
   return {
     accounts,
     sessions,
-    sweep: async () => void (await Promise.all([sessions.sweep(), accounts.sweep(), flows.sweep()])),
+    sweep: async () =>
+      void (await Promise.all([sessions.sweep(), accounts.sweep(), flows.sweep(), passkeys.sweep()])),
     routes(late) {
       const browser = createBrowserToken(issuer);
       let methods: readonly LoginMethod[] = [];
       const kit = createLoginKit({ ...late, flows, sessions, browser, audit, clock, methods: () => methods });
-      const made = createMethods({ kit, accounts });
+      const made = createMethods({ kit, accounts, passkeys, managePasskeys, browser });
       methods = made.all;
       return loginRoutes({
         ...late,
@@ -72,6 +83,9 @@ export async function createLogin(deps: {
         kit,
         methods,
         password: made.password,
+        passkey: made.passkey,
+        passkeys,
+        signUpWithPasskey,
         audit,
         changePassword: createChangePassword({ storage, accounts, audit }),
         signUp: deps.signUp,

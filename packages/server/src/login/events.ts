@@ -6,4 +6,9 @@ export const loginEvents = {
   locked: "login.locked",
   passwordChanged: "login.password_changed",
   sessionEnded: "login.session_ended",
+  passkeyAdded: "login.passkey_added",
+  passkeyRenamed: "login.passkey_renamed",
+  passkeyRemoved: "login.passkey_removed",
+  /** A passkey's counter did not grow: somebody has a copy of the key. */
+  passkeyCopied: "login.passkey_copied",
 } as const;

@@ -103,13 +103,17 @@ export interface Accounts extends Users {
   /** The person has shown that mail to `email` reaches them; false when that is not their address any more. */
   confirmEmail(on: Queryable, userId: string, email: string): Promise<boolean>;
   /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit` */
-  create(account: {
-    readonly email: string;
-    readonly password?: Secret | undefined;
-    readonly name?: string | undefined;
-    readonly role?: User["role"];
-    readonly locale?: string | undefined;
-  }): Promise<User>;
+  create(
+    account: {
+      readonly email: string;
+      readonly password?: Secret | undefined;
+      readonly name?: string | undefined;
+      readonly role?: User["role"];
+      readonly locale?: string | undefined;
+    },
+    /** Runs in the same transaction; when it throws there is no account. */
+    also?: (tx: Queryable, user: User) => Promise<void>,
+  ): Promise<User>;
   /** Answers alike, and as fast, for a wrong password and an unknown address. */
   authenticate(
     email: string,

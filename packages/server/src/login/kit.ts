@@ -37,7 +37,14 @@ export interface LoginKit {
   page(
     request: Request,
     flow: Pick<Flow, "clientId" | "id"> | undefined,
-    page: { title: string; body: Html; status?: number; self?: string; language?: Language },
+    page: {
+      title: string;
+      body: Html;
+      status?: number;
+      self?: string;
+      language?: Language;
+      script?: string;
+    },
   ): Promise<Response>;
   /** Fields that every form of a page repeats. */
   hiddenFields(request: Request, flow: Pick<Flow, "id"> | undefined): Hidden;

@@ -14,6 +14,12 @@ import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.t
 import { interactionRoutes } from "./interaction-routes.ts";
 import { type LoginKit, redirect } from "./kit.ts";
 import type { LoginMethod } from "./methods/index.ts";
+import type { PasskeyMethod } from "./methods/passkey/index.ts";
+import type { Passkeys } from "./methods/passkey/passkeys.ts";
+import { passkeyScript } from "./methods/passkey/script.ts";
+import type { SignUpWithPasskey } from "./methods/passkey/sign-up.ts";
+import { passkeySignUpRoutes } from "./methods/passkey/sign-up-routes.ts";
+import { signUpWithPasskeyView, startView } from "./methods/passkey/views.ts";
 import type { PasswordMethod } from "./methods/password/index.ts";
 import { secondFactorRoutes } from "./methods/second-factor.ts";
 import { profileRoutes } from "./profile/routes.ts";
@@ -33,6 +39,9 @@ export interface LoginRouteDeps {
   readonly kit: LoginKit;
   readonly methods: readonly LoginMethod[];
   readonly password: PasswordMethod;
+  readonly passkey: PasskeyMethod;
+  readonly passkeys: Passkeys;
+  readonly signUpWithPasskey: SignUpWithPasskey;
   readonly audit: Audit;
   /** Stands before every form of logging in and signing up. */
   readonly limit: MiddlewareHandler;
@@ -75,6 +84,15 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     // A password manager fills in both at once.
     if (password !== "") return deps.password.attempt(request, flow, password);
     return redirect(firstPage(deps, request, flow));
+  });
+
+  // Whoever has a passkey need not say who they are.
+  app.post("/login/passkey/start", async (c) => {
+    const request = c.req.raw;
+    const fields = await kit.readForm(c);
+    if (fields instanceof Response) return fields;
+    const flow = await beginFlow(deps, request, await readStart(deps, fields), { email: "" });
+    return deps.passkey.attempt(request, flow, fields.get("answer") ?? "");
   });
 
   app.get("/signup", async (c) => {
@@ -128,6 +146,16 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     secondFactorRoutes(kit, () => deps.methods),
   );
   for (const method of deps.methods) app.route("/", method.routes());
+  if (deps.signUp)
+    app.route(
+      "/",
+      passkeySignUpRoutes({
+        ...deps,
+        readStart: (fields) => readStart(deps, fields),
+        beginFlow: (request, form) => beginFlow(deps, request, form, { email: form.email }),
+        showSignUp: (request, form) => showSignUp(deps, request, form, 400),
+      }),
+    );
   app.route("/", profileRoutes(deps));
   app.route("/", interactionRoutes(deps));
   return app as unknown as Hono;
@@ -200,14 +228,22 @@ function withBrowser(browser: BrowserToken, request: Request, response: Response
 
 function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Promise<Response> {
   const language = pickLanguage(request);
+  const hidden = deps.kit.hiddenFields(request, undefined);
   const body = identifierView(language, form, {
-    hidden: deps.kit.hiddenFields(request, undefined),
+    hidden,
+    passkey: startView(language, form, hidden),
     signUpAddress: deps.signUp ? addressOf("/signup", form) : undefined,
   });
   return deps.kit.page(
     request,
     { id: "", clientId: form.client?.id },
-    { title: language.texts.login.title, body, language, self: addressOf("/login", form) },
+    {
+      title: language.texts.login.title,
+      body,
+      language,
+      script: passkeyScript,
+      self: addressOf("/login", form),
+    },
   );
 }
 
@@ -218,14 +254,23 @@ function showSignUp(
   status = 200,
 ): Promise<Response> {
   const language = pickLanguage(request);
+  const hidden = deps.kit.hiddenFields(request, undefined);
   const body = signUpView(language, form, {
-    hidden: deps.kit.hiddenFields(request, undefined),
+    hidden,
+    passkey: signUpWithPasskeyView(language, form, hidden),
     loginAddress: addressOf("/login", form),
   });
   return deps.kit.page(
     request,
     { id: "", clientId: form.client?.id },
-    { title: language.texts.signUp.title, body, language, status, self: addressOf("/signup", form) },
+    {
+      title: language.texts.signUp.title,
+      body,
+      language,
+      status,
+      script: passkeyScript,
+      self: addressOf("/signup", form),
+    },
   );
 }
 

@@ -20,7 +20,7 @@ export interface StartForm {
 export function identifierView(
   language: Language,
   form: StartForm,
-  more: { hidden: Hidden; signUpAddress: string | undefined },
+  more: { hidden: Hidden; signUpAddress: string | undefined; passkey: Html },
 ): Html {
   const { texts } = language;
   const t = texts.login;
@@ -29,24 +29,25 @@ ${lead(language, form.client)}
 ${alert(form.problem)}
 <form method="post" action="/login">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
-${emailField(texts, form.email, true)}
+${emailField(texts, form.email, true, "username webauthn")}
 <input class="autofill" type="password" name="password" autocomplete="current-password" tabindex="-1" aria-hidden="true" maxlength="${MAX_PASSWORD_LENGTH}">
 <div class="actions"><button>${texts.common.continue}</button></div>
 </form>
+${more.passkey}
 ${more.signUpAddress ? html`<p class="soft">${t.noAccount} <a href="${more.signUpAddress}">${t.signUp}</a></p>` : ""}`;
 }
 
 export function signUpView(
   language: Language,
   form: StartForm & { name: string },
-  more: { hidden: Hidden; loginAddress: string },
+  more: { hidden: Hidden; loginAddress: string; passkey: Html },
 ): Html {
   const { texts } = language;
   const t = texts.signUp;
   return html`<h1>${t.title}</h1>
 ${lead(language, form.client)}
 ${alert(form.problem)}
-<form method="post" action="/signup">
+<form method="post" action="/signup" id="sign-up">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
 <label for="name">${t.name}
 <input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required ${form.name ? "" : "autofocus"}></label>
@@ -55,6 +56,7 @@ ${emailField(texts, form.email, form.name !== "" && form.email === "")}
 <input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}"></label>
 <div class="actions"><button>${t.submit}</button></div>
 </form>
+${more.passkey}
 <p class="soft">${t.haveAccount} <a href="${more.loginAddress}">${t.logIn}</a></p>`;
 }
 
@@ -130,15 +132,16 @@ export function hiddenInputs(hidden: Hidden): Html {
 ${hidden.flow ? html`<input type="hidden" name="flow" value="${hidden.flow}">` : ""}`;
 }
 
-function startInputs(form: StartForm): Html {
+/** Where the log-in leads, as fields that its first forms repeat. */
+export function startInputs(form: StartForm): Html {
   return html`<input type="hidden" name="return_to" value="${form.returnTo}">
 <input type="hidden" name="client_id" value="${form.client?.id ?? ""}">
 <input type="hidden" name="acr" value="${form.acr}">`;
 }
 
-function emailField(texts: Texts, value: string, focused: boolean): Html {
+function emailField(texts: Texts, value: string, focused: boolean, autocomplete = "username"): Html {
   return html`<label for="email">${texts.login.email}
-<input id="email" name="email" type="email" autocomplete="username" required maxlength="254" value="${value}" ${focused ? "autofocus" : ""}></label>`;
+<input id="email" name="email" type="email" autocomplete="${autocomplete}" required maxlength="254" value="${value}" ${focused ? "autofocus" : ""}></label>`;
 }
 
 /** What was wrong with the last try. */

@@ -19,21 +19,24 @@ export interface PageOptions {
   /** Origins that a form of this page may lead to through a redirect, beside our own. */
   readonly formTargets?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** A script of ours, allowed by its hash; it may talk to our own origin alone. The page works without it. */
+  readonly script?: string;
   /** For somebody who is logged in: leads to their other pages and to log-out. */
   readonly account?: { readonly current: "approvals" | "accounts" | "profile" };
   /** Address of this page for the language links; absent when a page cannot be shown twice. */
   readonly self?: string;
 }
 
-const styleHash = createHash("sha256").update(styles).digest("base64");
+const sha256Base64 = (text: string) => createHash("sha256").update(text).digest("base64");
+const styleHash = sha256Base64(styles);
 
 const logo = raw(
   '<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="9" fill="#2347c5"/><path d="M9 8.5h7.2c3.2 0 5 1.6 5 4 0 1.7-.9 2.8-2.3 3.3 1.8.4 3 1.7 3 3.7 0 2.8-2 4.4-5.4 4.4H9V8.5Zm3.6 6.1h3c1.300 0 2-.6 2-1.600s-.7-1.500-2-1.500h-3v3.100Zm0 6.300h3.300c1.500 0 2.300-.7 2.300-1.800s-.8-1.700-2.300-1.700h-3.300v3.500Z" fill="#fff"/></svg>',
 );
 
 /**
- * A whole page as a response: no script, one inline style sheet allowed by its hash, no frame, no referrer,
- * never cached.
+ * A whole page as a response: one inline style sheet and at most one script, each allowed by its hash, no frame,
+ * no referrer, never cached.
  */
 export async function renderPage(options: PageOptions): Promise<Response> {
   const { language, title, body, wide, self } = options;
@@ -54,25 +57,27 @@ ${body}
 </div>
 </main>
 ${self ? languageLinks(self, language) : ""}
+${options.script ? html`<script>${raw(options.script)}</script>` : ""}
 </body>
 </html>`;
   return new Response(String(document), {
     status: options.status ?? 200,
     headers: {
       "content-type": "text/html; charset=utf-8",
-      ...pageHeaders(options.formTargets ?? []),
+      ...pageHeaders(options.formTargets ?? [], options.script),
       ...options.headers,
     },
   });
 }
 
 /** Security headers of every page. */
-export function pageHeaders(formTargets: readonly string[] = []): Record<string, string> {
+export function pageHeaders(formTargets: readonly string[] = [], script?: string): Record<string, string> {
   return {
     "cache-control": "no-store",
     "content-security-policy": [
       "default-src 'none'",
       `style-src 'sha256-${styleHash}'`,
+      ...(script ? [`script-src 'sha256-${sha256Base64(script)}'`, "connect-src 'self'"] : []),
       `form-action 'self' ${formTargets.join(" ")}`.trim(),
       "base-uri 'none'",
       "frame-ancestors 'none'",

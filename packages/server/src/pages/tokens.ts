@@ -12,7 +12,7 @@ export const styles = `
     --main: #8fa8ff; --main-ink: #0d1330; --danger: #ff9a92; --good: #7fd6a4; --quote: #232833;
   }
 }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } [hidden] { display: none !important; }
 html { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Hiragino Sans", "Noto Sans JP", sans-serif; }
 body { margin: 0; min-height: 100vh; background: var(--ground); color: var(--ink); display: flex; flex-direction: column; }
 main { width: 100%; max-width: 27rem; margin: auto; padding: calc(var(--space) * 1.5) var(--space); }

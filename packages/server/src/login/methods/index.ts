@@ -4,6 +4,7 @@ import type { Html } from "../../pages/layout.ts";
 import type { Flow } from "../flows.ts";
 import type { BrowserSession } from "../index.ts";
 import type { LoginKit } from "../kit.ts";
+import { createPasskeyMethod, type PasskeyMethod, type PasskeyMethodDeps } from "./passkey/index.ts";
 import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
 
 /** A way to prove who one is. */
@@ -23,13 +24,14 @@ export interface LoginMethod {
 }
 
 /** What the methods are made with. */
-export interface MethodDeps extends PasswordMethodDeps {
+export interface MethodDeps extends PasswordMethodDeps, PasskeyMethodDeps {
   readonly kit: LoginKit;
 }
 
-/** Every method; and the password's by its name, which a password manager may fill in on the first page. */
+/** Every method; and by their names those that may be used on the first page already. */
 export interface Methods {
   readonly password: PasswordMethod;
+  readonly passkey: PasskeyMethod;
   /** In the order in which they are offered. */
   readonly all: readonly LoginMethod[];
 }
@@ -37,5 +39,6 @@ export interface Methods {
 /** Every method. A new one is a folder here and a line in this function. */
 export function createMethods(deps: MethodDeps): Methods {
   const password = createPasswordMethod(deps);
-  return { password, all: [password] };
+  const passkey = createPasskeyMethod(deps);
+  return { password, passkey, all: [password, passkey] };
 }

@@ -6,6 +6,7 @@ import { vault } from "./0004-vault.ts";
 import { approvals } from "./0005-approvals.ts";
 import { fga } from "./0006-fga.ts";
 import { loginFlows } from "./0007-login-flows.ts";
+import { passkeys } from "./0008-passkeys.ts";
 import { sessionIds } from "./0009-session-ids.ts";
 import { wire } from "./0012-wire.ts";
 
@@ -18,6 +19,7 @@ export const migrations: readonly Migration[] = [
   approvals,
   fga,
   loginFlows,
+  passkeys,
   sessionIds,
   wire,
 ];
