@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { engines } from "../support/engines.ts";
 import { authorize, PASSWORD, relyingParty, signUp } from "../support/person.ts";
@@ -273,15 +274,21 @@ describe("the pages of log-in", () => {
     assert.equal((await problem.json()).code, "request.not_found");
   });
 
-  it("allow no script, no frame, nothing from elsewhere, and are not cached", async () => {
-    for (const path of ["login", "signup"]) {
-      const response = await fetch(`${server.url}${path}`);
+  it("allow no script but their own, no frame, nothing from elsewhere, and are not cached", async () => {
+    for (const path of ["login", "signup", "nowhere"]) {
+      const response = await fetch(`${server.url}${path}`, { headers: { accept: "text/html" } });
       const policy = response.headers.get("content-security-policy") ?? "";
+      const scripts = [...(await response.text()).matchAll(/<script([^>]*)>([\s\S]*?)<\/script>/g)];
+      const hashes = scripts.map(
+        ([, , text = ""]) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`,
+      );
       assert.match(policy, /default-src 'none'/);
       assert.match(policy, /frame-ancestors 'none'/);
-      assert.doesNotMatch(policy, /unsafe|script-src/);
+      assert.doesNotMatch(policy, /unsafe/);
+      assert.equal(/script-src ([^;]*)/.exec(policy)?.[1] ?? "", hashes.join(" "), path);
+      assert.equal(hashes.length, path === "nowhere" ? 0 : 1);
+      assert.ok(scripts.every(([, attributes]) => attributes === ""));
       assert.equal(response.headers.get("cache-control"), "no-store");
-      assert.doesNotMatch(await response.text(), /<script/);
     }
   });
 
