@@ -117,6 +117,7 @@ const METADATA = {
   grantTypes: ["client_credentials" as const],
   apis: { [SHOP]: { scopes: ["orders:read"] } },
   firstParty: false,
+  organizations: "none" as const,
   idTokenAlgorithm: "RS256" as const,
   webOrigins: [],
   backchannelLogoutFormat: "form" as const,

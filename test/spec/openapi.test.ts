@@ -69,7 +69,7 @@ describe("spec/openapi.yaml", () => {
 
   for (const { name, method, path } of operations)
     it(`is right that ${name} exists and asks for a token`, async () => {
-      const address = new URL(path.replace("{id}", "x"), server.url);
+      const address = new URL(path.replaceAll(/\{\w+\}/g, "x"), server.url);
       const response = await fetch(address, { method });
       assert.equal(response.status, 401);
       assert.equal((await response.json()).code, "auth.token_missing");
@@ -130,6 +130,75 @@ describe("spec/openapi.yaml", () => {
       ["GET", "/agents", "/agents"],
       ["POST", "/agents/{id}/disable", "/agents/assistant/disable"],
       ["POST", "/agents/{id}/enable", "/agents/assistant/enable"],
+      ["GET", "/organizations", "/organizations"],
+      ["POST", "/organizations", "/organizations", { name: "acme", display_name: "Acme" }],
+      ["GET", "/organizations/{id}", "/organizations/{organization}"],
+      ["PATCH", "/organizations/{id}", "/organizations/{organization}", { metadata: { plan: "gold" } }],
+      ["DELETE", "/organizations/{id}", "/organizations/{organization}"],
+      ["POST", "/organizations/{id}/disable", "/organizations/{organization}/disable"],
+      ["POST", "/organizations/{id}/enable", "/organizations/{organization}/enable"],
+      ["GET", "/organizations/{id}/members", "/organizations/{organization}/members"],
+      [
+        "POST",
+        "/organizations/{id}/members",
+        "/organizations/{organization}/members",
+        { members: ["{user}"] },
+      ],
+      ["DELETE", "/organizations/{id}/members/{user}", "/organizations/{organization}/members/{member}"],
+      [
+        "PUT",
+        "/organizations/{id}/members/{user}/roles",
+        "/organizations/{organization}/members/{member}/roles",
+        { roles: [] },
+      ],
+      ["GET", "/organizations/{id}/invitations", "/organizations/{organization}/invitations"],
+      [
+        "POST",
+        "/organizations/{id}/invitations",
+        "/organizations/{organization}/invitations",
+        { email: "i@example.com" },
+      ],
+      [
+        "DELETE",
+        "/organizations/{id}/invitations/{invitation}",
+        "/organizations/{organization}/invitations/{invitation}",
+      ],
+      ["GET", "/organizations/{id}/connections", "/organizations/{organization}/connections"],
+      [
+        "PUT",
+        "/organizations/{id}/connections",
+        "/organizations/{organization}/connections",
+        { connections: [{ connection: "password" }] },
+      ],
+      ["GET", "/organizations/{id}/domains", "/organizations/{organization}/domains"],
+      [
+        "POST",
+        "/organizations/{id}/domains",
+        "/organizations/{organization}/domains",
+        { domain: "example.com" },
+      ],
+      ["DELETE", "/organizations/{id}/domains/{domain}", "/organizations/{organization}/domains/{domain}"],
+      ["GET", "/organizations/{id}/clients", "/organizations/{organization}/clients"],
+      [
+        "PUT",
+        "/organizations/{id}/clients",
+        "/organizations/{organization}/clients",
+        { clients: ["assistant"] },
+      ],
+      ["GET", "/roles", "/roles"],
+      ["POST", "/roles", "/roles", { name: "buyer", permissions: { "https://shop.example/": ["buy"] } }],
+      ["GET", "/roles/{id}", "/roles/{role}"],
+      ["PATCH", "/roles/{id}", "/roles/{role}", { description: "Buys" }],
+      ["DELETE", "/roles/{id}", "/roles/{role}"],
+      ["GET", "/users/{id}/roles", "/users/{user}/roles"],
+      ["PUT", "/users/{id}/roles", "/users/{user}/roles", { roles: [] }],
+      ["GET", "/users/{id}/metadata", "/users/{user}/metadata"],
+      [
+        "PATCH",
+        "/users/{id}/metadata",
+        "/users/{user}/metadata",
+        { app_metadata: { level: 3 }, user_metadata: {} },
+      ],
       ["GET", "/connections", "/connections"],
       ["GET", "/audit", "/audit"],
       ["POST", "/audit/verify", "/audit/verify"],
@@ -145,14 +214,40 @@ describe("spec/openapi.yaml", () => {
       it(`${method} ${path}${body ? ` with ${JSON.stringify(body).slice(0, 40)}` : ""}`, async () => {
         const user = await setup.login.accounts.create({ email: `${crypto.randomUUID()}@example.com` });
         const client = (await setup.call("POST", "/clients", { body: newClient })).body.id;
-        const target = address.replace("{user}", user.id).replace("{client}", client);
+        const { target, sent } = await fill(address, body, { user: user.id, client });
         const operation = document.paths[`/admin/v1${path}`][method.toLowerCase()];
-        if (body) accepts(operation.requestBody.content, body);
-        const answer = await setup.call(method, target, body ? { body } : {});
+        if (sent) accepts(operation.requestBody.content, sent);
+        const answer = await setup.call(method, target, sent ? { body: sent } : {});
         const described = operation.responses[answer.status];
         assert.ok(described, `status ${answer.status}`);
-        accepts(described.content, answer.body);
+        if (answer.status === 204) assert.deepEqual([described.content, answer.body], [undefined, undefined]);
+        else accepts(described.content, answer.body);
       });
+
+    /** Puts ids of objects made for this call in place of their names in braces. */
+    async function fill(address: string, body: unknown, ids: Record<string, string>) {
+      const { organizations, roles } = setup;
+      const name = `o-${crypto.randomUUID().slice(0, 8)}`;
+      const { id } = await organizations.manage.create({ name, branding: {}, metadata: {} });
+      const member = await setup.login.accounts.create({ email: `${name}@example.com` });
+      await organizations.members.add(id, [member.id], []);
+      const domain = `${name}.example`;
+      await organizations.settings.addDomain(id, { domain, verified: true });
+      const invited = { email: "x@example.com", roles: [], ttl_seconds: 60, language: "en" };
+      const { row } = await organizations.invitations.create(id, invited, undefined);
+      await roles.create({ name, description: "", permissions: {} });
+      const names: Record<string, string> = {
+        ...ids,
+        organization: id,
+        member: member.id,
+        domain,
+        invitation: row.id,
+        role: name,
+      };
+      const put = (text: string) =>
+        text.replaceAll(/\{(\w+)\}/g, (whole, key: string) => names[key] ?? whole);
+      return { target: put(address), sent: body && JSON.parse(put(JSON.stringify(body))) };
+    }
 
     it("and its problems", async () => {
       const { body } = await setup.call("POST", "/users", { body: {} });

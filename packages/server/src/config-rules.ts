@@ -35,6 +35,19 @@ export function crossChecks(config: Parsed): string[] {
     if (builtInApis(config.issuer).some((own) => own.audience === entry.audience))
       problems.push(`apis.${i}.audience: "${entry.audience}" is an API of this server; leave it out`);
   });
+  duplicates(
+    "roles",
+    config.roles.map((entry) => entry.name),
+  );
+  config.roles.forEach((entry, i) => {
+    problems.push(
+      ...permissionProblems(entry.permissions, config.apis).map((it) => `roles.${i}.permissions: ${it}`),
+    );
+  });
+  problems.push(...claimProblems("idToken.claims", config.idToken.claims, { mayReadUserMetadata: true }));
+  config.apis.forEach((entry, i) => {
+    problems.push(...claimProblems(`apis.${i}.claims`, entry.claims, { mayReadUserMetadata: false }));
+  });
   config.connections.forEach((entry, i) => {
     if (entry.clientAuthMethod !== "none" && !entry.clientSecret)
       problems.push(
@@ -69,6 +82,37 @@ function privateGateway({ sms, egress }: Parsed): string[] {
   return egress.allow.includes(pair)
     ? []
     : [`sms.url: add "${pair}" to egress.allow, it is a private address`];
+}
+
+/** What is wrong with a role's permissions beyond their form. */
+export function permissionProblems(
+  permissions: Readonly<Record<string, readonly string[]>>,
+  apis: readonly Pick<ApiConfig, "audience" | "scopes">[],
+): string[] {
+  return Object.entries(permissions).flatMap(([audience, scopes]) => {
+    const api = apis.find((entry) => entry.audience === audience);
+    if (!api) return [`no api has the audience "${audience}"`];
+    const missing = scopes.filter((scope) => !Object.hasOwn(api.scopes, scope));
+    return missing.map((scope) => `the api "${audience}" has no scope "${scope}"`);
+  });
+}
+
+const CLAIM_SOURCE =
+  /^(user\.(id|email|roles|(user_)?metadata\.[A-Za-z0-9_-]{1,64})|organization\.(id|name|metadata\.[A-Za-z0-9_-]{1,64}))$/;
+
+/** An API decides by its claims, so none of them may come from what users write about themselves. */
+function claimProblems(
+  path: string,
+  claims: Readonly<Record<string, string | number | boolean>>,
+  { mayReadUserMetadata }: { mayReadUserMetadata: boolean },
+): string[] {
+  return Object.entries(claims).flatMap(([name, source]) => {
+    if (typeof source !== "string" || !/^(user|organization)\./.test(source)) return [];
+    if (!CLAIM_SOURCE.test(source)) return [`${path}.${name}: there is no source "${source}"`];
+    if (source.startsWith("user.user_metadata.") && !mayReadUserMetadata)
+      return [`${path}.${name}: users write user_metadata themselves; use user.metadata`];
+    return [];
+  });
 }
 
 /** APIs that every deployment has, named by their audience. They are not declared in the file. */

@@ -85,6 +85,8 @@ export const clientMetadataSchema = z.strictObject({
     .default(["authorization_code", "refresh_token"]),
   /** APIs this client may ask tokens for, with the scopes it may have. */
   apis: z.record(z.string(), z.strictObject({ scopes: z.array(scopeName) })).default({}),
+  /** Whether its users act for organizations: never, when the request names one, or always. */
+  organizations: z.enum(["none", "optional", "required"]).default("none"),
   /** A first-party client needs no consent page for profile scopes and its own APIs. */
   firstParty: z.boolean().default(false),
   /** Rotate refresh tokens at each use. Default: public clients only. */
@@ -109,6 +111,21 @@ const client = clientMetadataSchema.extend({
 
 const signingAlgorithm = z.enum(["ES256", "RS256", "EdDSA"]);
 
+/** A namespaced name to where its value comes from, or a literal. */
+const claims = z
+  .record(
+    z.string().regex(/^(https?:\/\/[^\s/]+\/|urn:)\S{1,200}$/, "a URI of your own; short names are reserved"),
+    z.union([z.string().max(500), z.number(), z.boolean()]),
+  )
+  .refine((value) => Object.keys(value).length <= 25, "at most 25 claims");
+
+const role = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9:._-]{0,63}$/, "lower-case letters, digits, : . _ - (at most 64)"),
+  description: z.string().max(300).default(""),
+  /** Audience of an API to scopes of it. */
+  permissions: z.record(z.string(), z.array(scopeName).max(200)).default({}),
+});
+
 const api = z.strictObject({
   /** Audience: an absolute URI. */
   audience: z
@@ -122,6 +139,12 @@ const api = z.strictObject({
   accessTokenTtlSeconds: z.number().int().min(30).max(86_400).default(3_600),
   /** Clients that may ask about tokens for this API (RFC 7662). */
   introspectionClients: z.array(z.string().min(1).max(2_048)).max(20).default([]),
+  /** What users' roles do to its tokens. */
+  rbac: z
+    .strictObject({ enforce: z.boolean().default(false), permissionsClaim: z.boolean().default(false) })
+    .prefault({}),
+  /** Further claims of its access tokens. */
+  claims: claims.default({}),
   /** Types of authorization details this API takes, with a title for the approval page. */
   detailTypes: z
     .record(z.string().min(1).max(128), z.strictObject({ title: z.string().min(1).max(100) }))
@@ -223,6 +246,8 @@ export const schema = z.strictObject({
   clients: z.array(client).default([]),
   apis: z.array(api).default([]),
   connections: z.array(connection).default([]),
+  roles: z.array(role).max(500).default([]),
+  idToken: z.strictObject({ claims: claims.default({}) }).prefault({}),
   fga: z.strictObject({ presharedKeys: z.array(secretSource).default([]) }).prefault({}),
   mail: mail.optional(),
   sms: sms.optional(),

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { builtInApis, clientProblems, crossChecks } from "./config-rules.ts";
+import { builtInApis, clientProblems, crossChecks, permissionProblems } from "./config-rules.ts";
 import {
   type AgentPolicy,
   type ApiConfig,
@@ -31,7 +31,14 @@ export type {
   MailConfig,
   SmsConfig,
 };
-export { builtInApis, clientMetadataSchema, clientProblems, hasKeys, MIN_CLIENT_SECRET_LENGTH };
+export {
+  builtInApis,
+  clientMetadataSchema,
+  clientProblems,
+  hasKeys,
+  MIN_CLIENT_SECRET_LENGTH,
+  permissionProblems,
+};
 
 /** The configuration cannot be used. `problems` lists every fault with its path and what was expected. */
 export class ConfigError extends Error {

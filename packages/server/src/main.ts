@@ -26,8 +26,10 @@ import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
 import { createKeyAdmin, type KeyAdmin } from "./oauth/key-admin.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
+import { createOrganizations, type OrganizationsSlice } from "./organizations/index.ts";
 import { pickLanguage } from "./pages/languages/index.ts";
 import { renderPage } from "./pages/layout.ts";
+import { createRoles, type Roles } from "./roles/index.ts";
 import { openStorage, type Storage } from "./storage/index.ts";
 import { migrate } from "./storage/migrate.ts";
 import { createOutbox, type Outbox } from "./storage/outbox.ts";
@@ -50,6 +52,8 @@ export interface Services {
   readonly clients: ClientRegistry;
   readonly signingKeys: KeyAdmin;
   readonly admin: Admin;
+  readonly organizations: OrganizationsSlice;
+  readonly roles: Roles;
   close(): Promise<void>;
 }
 
@@ -136,6 +140,14 @@ async function createServices(
       : undefined,
   });
   const { accounts } = login;
+  const roles = createRoles({ storage, audit, clock, config });
+  const organizations = createOrganizations({
+    ...{ storage, audit, clock, ids, issuer },
+    unknownRoles: roles.unknown,
+    loginConnections: new Set(["password", "passkey", "code", ...config.connections.map(({ name }) => name)]),
+    clientExists: async (id) => (await clients.find(id)) !== undefined,
+    mail: messages.channels.mail ? messages.mail : undefined,
+  });
   return {
     config,
     storage,
@@ -150,6 +162,8 @@ async function createServices(
     login,
     egress,
     clients,
+    roles,
+    organizations,
     signingKeys: createKeyAdmin({ storage, sealer, clock, audit }),
     admin: createAdmin({
       storage,
@@ -183,6 +197,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
         addresses: config.egress.allow.join(" "),
       });
     await services.admin.refuseClientsInBoth();
+    await services.roles.refuseRolesInBoth();
     const slices = await createSlices(services);
     return closingOnFailure(slices.vault, () => listen(services, slices));
   });
@@ -276,7 +291,13 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
   app.route("/", slices.oauth.routes);
   app.route("/", slices.vault.routes);
   app.route("/", slices.fga.routes);
-  app.route("/", services.admin.routes({ requireToken: slices.oauth.requireToken }));
+  app.route(
+    "/",
+    services.admin.routes({
+      requireToken: slices.oauth.requireToken,
+      extensions: [services.organizations.adminRoutes, services.roles.adminRoutes],
+    }),
+  );
   app.route(
     "/",
     services.login.routes({
@@ -285,6 +306,8 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
       formTargets: providerOrigins(config),
     }),
   );
+  const { accounts: users, sessions } = services.login;
+  app.route("/", services.organizations.pages({ interactions: slices.oauth.interactions, sessions, users }));
   app.get("/", (c) => c.redirect("/approvals"));
   return app;
 }

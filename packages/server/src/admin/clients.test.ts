@@ -39,6 +39,7 @@ for (const engine of testEngines())
           grant_types: ["authorization_code", "refresh_token", "token_vault"],
           apis: { "https://shop.example/": { scopes: ["buy"] } },
           first_party: false,
+          organizations: "none",
           id_token_algorithm: "RS256",
           agent,
           disabled_at: null,

@@ -1,4 +1,5 @@
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
+import type { z } from "zod";
 import type { Audit } from "../audit/index.ts";
 import type { Config } from "../config.ts";
 import type { Keyring } from "../crypto/keyring.ts";
@@ -11,6 +12,25 @@ import { type AdminClients, createAdminClients, refuseClientsInBoth } from "./cl
 import { createPageTokens } from "./paging.ts";
 import { adminRoutes } from "./routes.ts";
 import { type AdminUsers, createAdminUsers } from "./users.ts";
+
+/** What routes of other slices under `/admin/v1` share with its own. */
+export interface AdminTools {
+  /** @throws ApiError `request.invalid` with every member that is wrong */
+  body<T>(c: Context, schema: z.ZodType<T>): Promise<T>;
+  /** One page of a list; `read` gives one row more than `limit` when there are more. */
+  page<T>(
+    c: Context,
+    name: string,
+    read: (filter: { after?: string | undefined; limit: number }) => Promise<readonly T[]>,
+    placeOf: (row: T) => string,
+    toWire: (row: T) => unknown,
+  ): Promise<Response>;
+  /** The user or client that acts. */
+  actorId(): string | undefined;
+}
+
+/** Routes of another slice, behind the same checks. */
+export type AdminExtension = (tools: AdminTools) => Hono;
 
 export type { AdminClients } from "./clients.ts";
 export type { AdminUsers } from "./users.ts";
@@ -25,7 +45,7 @@ export interface Admin {
    */
   refuseClientsInBoth(): Promise<void>;
   /** `/admin/v1`; built once tokens can be verified. */
-  routes(deps: { requireToken: RequireToken }): Hono;
+  routes(deps: { requireToken: RequireToken; extensions?: readonly AdminExtension[] }): Hono;
 }
 
 export function createAdmin(deps: {
@@ -48,7 +68,14 @@ export function createAdmin(deps: {
     users,
     clients,
     refuseClientsInBoth: () => refuseClientsInBoth(deps.storage, deps.config),
-    routes: ({ requireToken }) =>
-      adminRoutes({ ...deps, requireToken, adminUsers: users, adminClients: clients, pageTokens }),
+    routes: ({ requireToken, extensions = [] }) =>
+      adminRoutes({
+        ...deps,
+        requireToken,
+        extensions,
+        adminUsers: users,
+        adminClients: clients,
+        pageTokens,
+      }),
   };
 }

@@ -10,7 +10,8 @@ import type { Accounts, Users } from "../login/index.ts";
 import type { RequireToken } from "../oauth/index.ts";
 import type { AdminClients } from "./clients.ts";
 import { adminError } from "./errors.ts";
-import { type Page, type PageTokens, pageQuery } from "./paging.ts";
+import type { AdminExtension, AdminTools } from "./index.ts";
+import { type Page, type PageTokens, pageOf, pageQuery } from "./paging.ts";
 import type { AdminUsers } from "./users.ts";
 import {
   type AdminClient,
@@ -38,6 +39,7 @@ export function adminRoutes(deps: {
   adminUsers: AdminUsers;
   adminClients: AdminClients;
   pageTokens: PageTokens;
+  extensions: readonly AdminExtension[];
 }): Hono {
   const { adminUsers, adminClients, pageTokens, audit } = deps;
   const app = new Hono().basePath("/admin/v1");
@@ -119,6 +121,18 @@ export function adminRoutes(deps: {
     return c.json(pageJson("events", list, { items: page.events, next }, (event) => event));
   });
   app.post("/audit/verify", async (c) => c.json(await verify()));
+
+  const tools: AdminTools = {
+    body: async (c, schema) => parseWire(schema, await readJson(c.req.raw)),
+    async page(c, name, read, placeOfRow, toWire) {
+      const query = parseWire(pageQuery, queryOf(c));
+      const list = JSON.stringify([name, c.req.path]);
+      const rows = await read({ after: placeOf(list, query.page_token), limit: query.limit + 1 });
+      return c.json(pageJson(name, list, pageOf(rows, query.limit, placeOfRow), toWire));
+    },
+    actorId: () => currentRequest()?.actorId,
+  };
+  for (const extension of deps.extensions) app.route("/", extension(tools));
 
   app.all("*", () => {
     throw httpError("request.not_found");

@@ -14,6 +14,8 @@ import { createLiveness } from "../oauth/liveness.ts";
 import { createRevocations } from "../oauth/revocations.ts";
 import { createSignedTokens } from "../oauth/signed-tokens.ts";
 import { createRequireToken } from "../oauth/tokens.ts";
+import { createOrganizations } from "../organizations/index.ts";
+import { createRoles } from "../roles/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { openTestStorage } from "../storage/testing.ts";
 import { createAdmin } from "./index.ts";
@@ -88,7 +90,16 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
     proofs: createDpopProofs({ issuer: ISSUER, storage, clock, nonces: undefined }),
     liveness: createLiveness({ storage, clock, clients, users: accounts, revocations }),
   });
-  const app = new Hono().route("/", admin.routes({ requireToken }));
+  const roles = createRoles({ storage, audit, clock, config });
+  const organizations = createOrganizations({
+    ...{ storage, audit, clock, ids, issuer: ISSUER },
+    unknownRoles: roles.unknown,
+    loginConnections: new Set(["password", "passkey", "calendar"]),
+    clientExists: async (id) => (await clients.find(id)) !== undefined,
+    mail: undefined,
+  });
+  const extensions = [organizations.adminRoutes, roles.adminRoutes];
+  const app = new Hono().route("/", admin.routes({ requireToken, extensions }));
   app.onError((error, c) =>
     problemResponse(c, ApiError.is(error) ? error : httpError("server.error", { cause: error })),
   );
@@ -129,7 +140,22 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
     };
   }
 
-  return { storage, time, audit, login, clients, admin, app, token, root, call, keyring, config };
+  return {
+    organizations,
+    roles,
+    storage,
+    time,
+    audit,
+    login,
+    clients,
+    admin,
+    app,
+    token,
+    root,
+    call,
+    keyring,
+    config,
+  };
 }
 
 export type AdminSetup = Awaited<ReturnType<typeof openAdmin>>;

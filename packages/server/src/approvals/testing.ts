@@ -55,6 +55,8 @@ export const shopApi: ApiConfig = {
   detailTypes: { purchase: { title: "Purchase" } },
   introspectionClients: [],
   requireDetails: false,
+  rbac: { enforce: false, permissionsClaim: false },
+  claims: {},
 };
 
 export const purchase = { type: "purchase", item: "Desk lamp", total: "49.90", currency: "EUR" };
@@ -68,6 +70,7 @@ export function testClient(id: string, over: Partial<Client> = {}): Client {
     postLogoutRedirectUris: [],
     grantTypes: ["ciba"],
     firstParty: false,
+    organizations: "none",
     confidential: true,
     agent: { owner: "Example Ltd", purpose: "Buys what you ask for", connections: {} },
     disabledAt: undefined,

@@ -7,6 +7,8 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Accounts } from "../login/index.ts";
 import type { KeyAdmin } from "../oauth/index.ts";
+import type { OrganizationsSlice } from "../organizations/index.ts";
+import type { Roles } from "../roles/index.ts";
 import type { Storage } from "../storage/index.ts";
 import type { Output } from "./output.ts";
 
@@ -73,6 +75,8 @@ export interface CommandServices {
   readonly login: { readonly accounts: Accounts };
   readonly signingKeys: KeyAdmin;
   readonly admin: Admin;
+  readonly organizations: OrganizationsSlice;
+  readonly roles: Roles;
   close(): Promise<void>;
 }
 

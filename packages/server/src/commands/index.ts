@@ -8,7 +8,9 @@ import { doctor } from "./doctor.ts";
 import { init } from "./init.ts";
 import { keyCommands } from "./keys.ts";
 import { migrate } from "./migrate.ts";
+import { organizationCommands } from "./organizations.ts";
 import { createOutput } from "./output.ts";
+import { roleCommands } from "./roles.ts";
 import { serve } from "./serve.ts";
 import { userCommands } from "./users.ts";
 
@@ -23,6 +25,8 @@ export const commands: readonly Command[] = [
   migrate,
   ...userCommands,
   ...clientCommands,
+  ...organizationCommands,
+  ...roleCommands,
   ...connectionCommands,
   ...keyCommands,
   ...auditCommands,
@@ -52,8 +56,8 @@ export async function runCommand(argv: readonly string[], world: CommandWorld): 
 
 async function dispatch(argv: readonly string[], context: CommandContext): Promise<number> {
   const { output, version } = context;
-  const words = argv.slice(0, 2);
-  const command = commands.find(({ name }) => name === words.join(" ") || name === words[0]);
+  const words = argv.slice(0, 3);
+  const command = commands.find(({ name }) => words.slice(0, name.split(" ").length).join(" ") === name);
   if (command) {
     const rest = argv.slice(command.name.split(" ").length);
     if (rest.includes("--help")) {
@@ -82,7 +86,7 @@ async function dispatch(argv: readonly string[], context: CommandContext): Promi
 }
 
 function overview(shown: readonly Command[]): string {
-  const lines = shown.map(({ name, summary }) => `  ${name.padEnd(18)} ${summary}`);
+  const lines = shown.map(({ name, summary }) => `  ${name.padEnd(28)} ${summary}`);
   return `Usage: behalf <command> [options]\n\n${lines.join("\n")}\n\n"behalf <command> --help" shows its options. --version prints the version.`;
 }
 

@@ -92,7 +92,8 @@ const switchCommand = (word: "disable" | "enable", summary: string): Command => 
   },
 });
 
-async function findId({ admin }: CommandServices, given: string): Promise<string> {
+/** The id of a user given by id or e-mail address. */
+export async function findId({ admin }: CommandServices, given: string): Promise<string> {
   if (!given.includes("@")) return given;
   const key = given.normalize("NFKC").trim().toLowerCase();
   const { items } = await admin.users.list({ email: given, limit: PAGE });

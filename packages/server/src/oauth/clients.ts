@@ -167,6 +167,7 @@ function build(
     grantTypes: entry.grantTypes,
     apis: entry.apis,
     firstParty: entry.firstParty,
+    organizations: entry.organizations,
     // FAPI 2.0 section 5.3.2.1: rotation protects public clients; a confidential one proves itself each time.
     rotateRefreshTokens: entry.rotateRefreshTokens ?? !confidential,
     idTokenAlgorithm: entry.idTokenAlgorithm,

@@ -12,7 +12,10 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
+import type { Organizations } from "../organizations/index.ts";
+import type { Roles } from "../roles/index.ts";
 import type { Storage } from "../storage/index.ts";
+import { createAuthorizationClaims } from "./authorization-claims.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
@@ -25,6 +28,7 @@ import { createDpopProofs } from "./dpop-proofs.ts";
 import { createEdge } from "./edge.ts";
 import { oauthEvents } from "./events.ts";
 import * as ciba from "./grants/ciba.ts";
+import * as clientCredentials from "./grants/client-credentials.ts";
 import * as device from "./grants/device.ts";
 import * as refresh from "./grants/refresh.ts";
 import type { DirectGrant, Interactions, OwnGrant, RequireToken } from "./index.ts";
@@ -35,6 +39,7 @@ import { JWKS_MAX_AGE_SECONDS } from "./key-store.ts";
 import { loadSigningKeys } from "./keys.ts";
 import { createLiveness } from "./liveness.ts";
 import { createHintedLogout } from "./logout.ts";
+import { createOrganizationChoice } from "./organization-choice.ts";
 import { createOwnGrants } from "./own-grants.ts";
 import { errorPage } from "./pages.ts";
 import { createProvider, type ProviderDeps } from "./provider.ts";
@@ -88,6 +93,8 @@ export async function createOAuth(deps: {
   approvalOAuthErrors: ProviderDeps["approvalOAuthErrors"];
   /** The class of an authentication by its methods. */
   acrOf: (amr: readonly string[]) => string;
+  organizations: Organizations;
+  roles: Roles;
 }): Promise<OAuth> {
   const { config, storage, clock, clients, users, sessions, approvals, audit } = deps;
   const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
@@ -106,7 +113,12 @@ export async function createOAuth(deps: {
     keys: createClientKeys({ egress: deps.egress, clock, log: deps.log }),
   });
   const nonceSecret = config.dpop.requireNonce ? deps.keyring.derive("dpop-nonces") : undefined;
+  const { organizations } = deps;
+  const claims = createAuthorizationClaims({ ...deps, resources, idTokenClaims: config.idToken.claims });
   const provider = createProvider({
+    organizations,
+    claims,
+    chooseOrganization: createOrganizationChoice({ organizations, clients, sessions }),
     config,
     storage,
     clock,
@@ -128,12 +140,17 @@ export async function createOAuth(deps: {
     audit.append({ action: oauthEvents.refreshReused, clientId, userId, outcome: "refused" });
   provider.registerGrantType(
     "refresh_token",
-    refresh.refreshGrant({ provider, clients, resources, rotation, onReuse }),
+    refresh.refreshGrant({ provider, clients, resources, rotation, onReuse, organizations, claims }),
     [...refresh.parameters],
   );
   provider.registerGrantType(ciba.grantType, ciba.cibaGrant({ provider, approvals, resources, clock }), [
     ...ciba.parameters,
   ]);
+  provider.registerGrantType(
+    "client_credentials",
+    clientCredentials.clientCredentialsGrant({ provider, clients, organizations }),
+    [...clientCredentials.parameters],
+  );
   provider.registerGrantType(device.grantType, device.deviceGrant({ provider, storage, clock }), [
     ...device.parameters,
   ]);
@@ -181,7 +198,7 @@ export async function createOAuth(deps: {
         ? createRegistration({ storage, audit, clock, ids: deps.ids })
         : undefined,
     }),
-    interactions: createInteractions({ provider, clients, resources }),
+    interactions: createInteractions({ provider, clients, resources, organizations }),
     routes: deviceRoutes({ sessions, device: createDeviceFlow({ ...deps, provider, resources }) }),
   };
 }

@@ -11,6 +11,8 @@ export interface Client {
   readonly postLogoutRedirectUris: readonly string[];
   readonly grantTypes: readonly string[];
   readonly firstParty: boolean;
+  /** Whether its users act for organizations. */
+  readonly organizations: "none" | "optional" | "required";
   /** It registered itself: nobody here vouches for its name. */
   readonly unverified?: boolean;
   /** Public clients have no secret and authenticate with PKCE alone. */
@@ -119,7 +121,9 @@ export interface SubjectTokens {
 
 /** A login or consent that an authorization request waits for. */
 export interface Interaction {
-  readonly prompt: "login" | "consent";
+  readonly prompt: "login" | "organization" | "consent";
+  /** Why the organization is asked about: `pick`, `invited` or `refused`. */
+  readonly organizationState: string | undefined;
   /** The user must prove who they are again, even with a live session. */
   readonly mustAuthenticate: boolean;
   /** When the request came, in milliseconds. */
@@ -163,7 +167,10 @@ export interface Interactions {
     login: { userId: string; authenticatedAt: number; amr: readonly string[]; acr: string },
   ): Promise<string>;
   finishConsent(node: NodeExchange): Promise<string>;
-  deny(node: NodeExchange): Promise<string>;
+  /** The person acts for this organization; whether they may is judged when the request goes on. */
+  finishOrganization(node: NodeExchange, organizationId: string): Promise<string>;
+  /** `reason` goes to the app. */
+  deny(node: NodeExchange, reason?: string): Promise<string>;
   /** Ends the core's login of this browser, and the tokens that live as long as it does. */
   endLogin(node: NodeExchange): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { Interaction as CoreInteraction, Provider } from "oidc-provider";
 import { errors } from "oidc-provider";
+import type { Organizations } from "../organizations/index.ts";
 import type { ClientRegistry } from "./clients.ts";
 import { EXTRA_PARAM, unpackExtra } from "./form.ts";
 import type { Interaction, Interactions, NodeExchange } from "./index.ts";
@@ -8,6 +9,9 @@ import type { Resources } from "./resources.ts";
 /** What the core says a consent still lacks; and when a log-in was asked for, in milliseconds. */
 interface PromptDetails {
   readonly asked_at?: unknown;
+  /** Id of the organization the consent is given in. */
+  readonly organization?: string;
+  readonly organization_state?: unknown;
   readonly missingOIDCScope?: readonly string[];
   readonly missingOIDCClaims?: readonly string[];
   readonly missingResourceScopes?: Readonly<Record<string, readonly string[]>>;
@@ -20,6 +24,7 @@ export function createInteractions(deps: {
   provider: Provider;
   clients: ClientRegistry;
   resources: Resources;
+  organizations: Pick<Organizations, "bindGrant">;
 }): Interactions {
   const { provider, clients, resources } = deps;
 
@@ -40,7 +45,9 @@ export function createInteractions(deps: {
     const text = (name: string) => (typeof core.params[name] === "string" ? core.params[name] : undefined);
     return {
       client,
-      prompt: core.prompt.name === "consent" ? "consent" : "login",
+      prompt: promptOf(core.prompt.name),
+      organizationState:
+        details.organization_state === undefined ? undefined : String(details.organization_state),
       mustAuthenticate: core.prompt.reasons.some((reason) => FRESH_LOGIN_REASONS.includes(reason)),
       startedAt: typeof details.asked_at === "number" ? details.asked_at : core.iat * 1_000,
       userId: core.session?.accountId,
@@ -94,13 +101,21 @@ export function createInteractions(deps: {
       if (missing.missingOIDCClaims) grant.addOIDCClaims([...missing.missingOIDCClaims]);
       for (const [audience, scopes] of Object.entries(missing.missingResourceScopes ?? {}))
         grant.addResourceScope(audience, scopes.join(" "));
-      return finish(node, { consent: { grantId: await grant.save() } });
+      const grantId = await grant.save();
+      if (!existing && missing.organization !== undefined)
+        await deps.organizations.bindGrant(grantId, missing.organization, core.session.accountId);
+      return finish(node, { consent: { grantId } });
     },
+    finishOrganization: (node, organizationId) => finish(node, { organization: { id: organizationId } }),
     async endLogin({ incoming, outgoing }) {
       const session = await provider.Session.get(provider.createContext(incoming, outgoing) as never);
       if (session.accountId) await session.destroy();
     },
-    deny: (node) =>
-      finish(node, { error: "access_denied", error_description: "the user denied the request" }),
+    deny: (node, reason = "the user denied the request") =>
+      finish(node, { error: "access_denied", error_description: reason }),
   };
+}
+
+function promptOf(name: string): Interaction["prompt"] {
+  return name === "consent" || name === "organization" ? name : "login";
 }

@@ -17,6 +17,8 @@ import type {
 // @ts-expect-error oidc-provider publishes no types for this module; the shape used is given below.
 import * as cibaGrant from "oidc-provider/lib/actions/grants/ciba.js";
 // @ts-expect-error The same.
+import * as clientCredentials from "oidc-provider/lib/actions/grants/client_credentials.js";
+// @ts-expect-error The same.
 import * as deviceGrant from "oidc-provider/lib/actions/grants/device_code.js";
 // @ts-expect-error The same.
 import ServerChallenge from "oidc-provider/lib/helpers/challenge.js";
@@ -54,6 +56,10 @@ const bindGrant = (grant: StockGrant, provider: Provider) => {
 
 /** The stock grant for polls: issues the tokens of a request that carries its answer. */
 export const stockCibaGrant = (provider: Provider) => bindGrant(cibaGrant as StockGrant, provider);
+
+/** The stock grant for a client's own tokens. */
+export const stockClientCredentialsGrant = (provider: Provider) =>
+  bindGrant(clientCredentials as StockGrant, provider);
 
 /** The stock grant of devices: one caller redeems a request that carries its answer. */
 export const stockDeviceGrant = (provider: Provider) => bindGrant(deviceGrant as StockGrant, provider);

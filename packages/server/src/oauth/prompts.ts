@@ -3,6 +3,7 @@ import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BrowserSessions } from "../login/index.ts";
 import type { ClientRegistry } from "./clients.ts";
+import type { ChooseOrganization } from "./organization-choice.ts";
 import { toRequest } from "./request.ts";
 import { isLoopbackOnly } from "./strangers.ts";
 
@@ -15,6 +16,7 @@ export function promptPolicy(deps: {
   sessions: BrowserSessions;
   clients: ClientRegistry;
   clock: Clock;
+  chooseOrganization: ChooseOrganization;
 }): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
   const login = policy.get("login");
@@ -30,7 +32,17 @@ export function promptPolicy(deps: {
         : interactionPolicy.Check.REQUEST_PROMPT;
     }),
   );
-  policy.get("consent")?.checks.add(
+  policy.add(organizationPrompt(deps.chooseOrganization), 1);
+  const consent = policy.get("consent");
+  assert(consent, "the core has a prompt for consent");
+  const consentDetails = consent.details;
+  // A consent is given in one organization, and its grant counts there alone.
+  consent.details = async (ctx) => {
+    const choice = await deps.chooseOrganization(ctx);
+    const organization = choice.state === "chosen" ? choice.organization.id : undefined;
+    return { ...(await consentDetails(ctx)), organization };
+  };
+  consent.checks.add(
     new interactionPolicy.Check(
       "loopback_stranger",
       "the user must consent each time",
@@ -44,4 +56,22 @@ export function promptPolicy(deps: {
     ),
   );
   return policy;
+}
+
+/** Between log-in and consent: the person picks an organization, accepts an invitation, or learns that they cannot go on. */
+function organizationPrompt(choose: ChooseOrganization): interactionPolicy.Prompt {
+  const { Check, Prompt } = interactionPolicy;
+  const when = (states: readonly string[]) => async (ctx: Parameters<ChooseOrganization>[0]) =>
+    states.includes((await choose(ctx)).state) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
+  return new Prompt(
+    { name: "organization", requestable: false },
+    async (ctx) => ({ organization_state: (await choose(ctx)).state }),
+    new Check(
+      "organization_refused",
+      "the user may not act for this organization",
+      "access_denied",
+      when(["refused"]),
+    ),
+    new Check("organization_due", "the user must choose an organization", when(["pick", "invited"])),
+  );
 }

@@ -7,16 +7,19 @@ import type { Config } from "../config.ts";
 import { isRegisteredRedirect } from "../http/redirect-uris.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
+import type { Organizations } from "../organizations/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { createAdapter } from "./adapter.ts";
+import type { AuthorizationClaims } from "./authorization-claims.ts";
 import { cibaConfiguration } from "./ciba.ts";
 import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { EXTRA_PARAM, OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import type { Introspection } from "./introspection.ts";
+import { type ChooseOrganization, requireOrganizations } from "./organization-choice.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
 import { promptPolicy } from "./prompts.ts";
-import { audiencesOf, type Resources } from "./resources.ts";
+import { audiencesOf, type Resource, type Resources } from "./resources.ts";
 import { endStolenCodes } from "./stolen-codes.ts";
 import { addClaims } from "./token-claims.ts";
 
@@ -67,6 +70,9 @@ export interface ProviderDeps {
   readonly nonceSecret: Buffer | undefined;
   /** Who a request was proven to come from, by other means than a secret. */
   readonly provenClient: (request: IncomingMessage) => string | undefined;
+  readonly organizations: Organizations;
+  readonly chooseOrganization: ChooseOrganization;
+  readonly claims: AuthorizationClaims;
   readonly cookieKeys: readonly string[];
   readonly privateJwks: readonly JWK[];
 }
@@ -107,7 +113,7 @@ function configuration(deps: ProviderDeps): Configuration {
     responseTypes: ["code"],
     scopes: ["openid", "profile", "email", "offline_access"],
     claims: {
-      openid: ["sub"],
+      openid: ["sub", "org_id", "org_name", ...Object.keys(config.idToken.claims)],
       profile: ["name", "nickname", "picture", "locale", "updated_at"],
       email: ["email", "email_verified"],
     },
@@ -121,21 +127,25 @@ function configuration(deps: ProviderDeps): Configuration {
       [EXTRA_PARAM]: null,
       screen_hint: null,
       connection: null,
-      organization: null,
-      invitation: null,
+      organization: requireOrganizations(clients),
+      invitation: requireOrganizations(clients),
       audience: null,
     },
     subjectTypes: ["public"],
     ttl: { ...TTL_SECONDS, AccessToken: accessTokenTtl, BackchannelAuthenticationRequest: requestedExpiry },
     interactions: {
-      url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
+      url: (_ctx, interaction) =>
+        `/interaction/${interaction.uid}${interaction.prompt.name === "organization" ? "/organization" : ""}`,
       policy: promptPolicy(deps),
     },
-    findAccount: (_ctx, id) => findAccount(deps.users, id),
+    findAccount: (_ctx, id, token) => findAccount(deps, id, token),
     loadExistingGrant: (ctx) => loadGrant(ctx, deps),
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed("refresh_token") && source.scopes.has("offline_access") && !hasDetails(source),
-    extraTokenClaims: (ctx, token) => extraClaims(ctx, token),
+    extraTokenClaims: async (ctx, token) => ({
+      ...(await deps.claims.ofAccessToken(ctx, token)),
+      ...extraClaims(ctx, token),
+    }),
     formats: {
       customizers: { jwt: (ctx, token, jwt) => addClaims(config.issuer, ctx, token, jwt.payload) },
     },
@@ -161,13 +171,13 @@ function configuration(deps: ProviderDeps): Configuration {
         enabled: true,
         defaultResource: (ctx, _client, oneOf) => oneOf ?? resourceOfDetails(ctx, config.issuer),
         useGrantedResource: () => true,
-        getResourceServerInfo: async (_ctx, audience, coreClient) => {
+        getResourceServerInfo: async (ctx, audience, coreClient) => {
           const client = await clients.find(coreClient.clientId);
           const resource = resources.find(audience);
           const scopes = client && resource?.scopesFor(client);
           if (!resource || !scopes)
             throw new errors.InvalidTarget("the client may not ask for this audience");
-          return toCoreResource(resource, scopes);
+          return toCoreResource(resource, await permittedScopes(ctx, deps, resource, scopes));
         },
       },
       revocation: {
@@ -299,9 +309,14 @@ function detailTypes(config: Config) {
   return Object.fromEntries(names.map((name) => [name, { validate }]));
 }
 
-async function findAccount(users: Users, id: string) {
+/** `token` is what the account is wanted for: a code, a refresh or access token; absent at `/authorize`. */
+async function findAccount({ users, claims }: ProviderDeps, id: string, token: object | undefined) {
   const user = await users.find(id);
   if (!user || user.disabledAt !== undefined) return undefined;
+  const grantId =
+    token && "grantId" in token && typeof token.grantId === "string" ? token.grantId : undefined;
+  const more = await claims.ofAccount(user.id, user.email, grantId);
+  if (!more) return undefined;
   return {
     accountId: user.id,
     claims: (): AccountClaims => ({
@@ -311,6 +326,7 @@ async function findAccount(users: Users, id: string) {
       ...(user.locale ? { locale: user.locale } : {}),
       email: user.email,
       email_verified: user.emailVerified,
+      ...more,
     }),
   };
 }
@@ -320,7 +336,11 @@ async function loadGrant(ctx: KoaContextWithOIDC, deps: ProviderDeps) {
   const { oidc } = ctx;
   const { provider } = oidc;
   const known = oidc.result?.consent?.grantId ?? oidc.session?.grantIdFor(oidc.client?.clientId ?? "");
-  const existing = known ? await provider.Grant.find(known) : undefined;
+  const choice = await deps.chooseOrganization(ctx);
+  // Whoever has no organization yet that they must have is asked for it before anything is granted.
+  if (choice.state !== "chosen" && choice.state !== "none") return undefined;
+  const organizationId = choice.state === "chosen" ? choice.organization.id : undefined;
+  const existing = await grantIn(deps, known ? await provider.Grant.find(known) : undefined, organizationId);
   const client = await deps.clients.find(oidc.client?.clientId ?? "");
   if (!client?.firstParty || !oidc.account) return existing;
   const grant = existing ?? new provider.Grant({ clientId: client.id, accountId: oidc.account.accountId });
@@ -331,8 +351,39 @@ async function loadGrant(ctx: KoaContextWithOIDC, deps: ProviderDeps) {
       audience,
       [...oidc.requestParamScopes].filter((scope) => server.scopes.has(scope)).join(" "),
     );
-  await grant.save();
+  const grantId = await grant.save();
+  if (organizationId === undefined) return grant;
+  const { accountId } = oidc.account;
+  if (!existing) await deps.organizations.bindGrant(grantId, organizationId, accountId);
+  // Who was removed meanwhile had their grants ended, and this one may have come after.
+  if (!(await deps.organizations.membershipOf(accountId, organizationId))) {
+    await grant.destroy();
+    throw new errors.AccessDenied("the user may not act for this organization");
+  }
   return grant;
+}
+
+/** The grant, when it was made in this organization; one made in another, or in none, is another grant. */
+async function grantIn<G extends { jti: string }>(
+  { organizations }: ProviderDeps,
+  grant: G | undefined,
+  organizationId: string | undefined,
+): Promise<G | undefined> {
+  if (!grant) return undefined;
+  return (await organizations.organizationOfGrant(grant.jti)) === organizationId ? grant : undefined;
+}
+
+/** At the token endpoint: no more than the user's roles permit, where the API asks for that. */
+async function permittedScopes(
+  { oidc }: KoaContextWithOIDC,
+  { claims }: ProviderDeps,
+  resource: Resource,
+  scopes: readonly string[],
+): Promise<readonly string[]> {
+  if (oidc.route !== "token" || !oidc.account) return scopes;
+  const { AuthorizationCode, RefreshToken, DeviceCode, BackchannelAuthenticationRequest } = oidc.entities;
+  const source = AuthorizationCode ?? RefreshToken ?? DeviceCode ?? BackchannelAuthenticationRequest;
+  return claims.permitted({ userId: oidc.account.accountId, grantId: source?.grantId }, resource, scopes);
 }
 
 function extraClaims(ctx: KoaContextWithOIDC, token: { clientId?: string | undefined }) {

@@ -9,6 +9,9 @@ export interface Resource {
   readonly scopes: Readonly<Record<string, string>>;
   readonly signingAlgorithm: ApiConfig["signingAlgorithm"];
   readonly accessTokenTtlSeconds: number;
+  readonly rbac: ApiConfig["rbac"];
+  /** Claims of its access tokens, by name. */
+  readonly claims: ApiConfig["claims"];
   /** Which of the scopes a client may have; `undefined` when it may not ask for this API at all. */
   scopesFor(client: ClientWithApis): readonly string[] | undefined;
 }
@@ -67,6 +70,8 @@ export function createResources(config: Pick<Config, "issuer" | "apis">): Resour
         scopes: api.scopes,
         signingAlgorithm: api.signingAlgorithm,
         accessTokenTtlSeconds: api.accessTokenTtlSeconds,
+        rbac: api.rbac,
+        claims: api.claims,
         scopesFor: (client) => client.apis[api.audience]?.scopes.filter((scope) => scope in api.scopes),
       }),
     ),
@@ -87,6 +92,8 @@ function ownResource(
     scopes,
     signingAlgorithm: "ES256",
     accessTokenTtlSeconds: OWN_TOKEN_TTL_SECONDS,
+    rbac: { enforce: false, permissionsClaim: false },
+    claims: {},
     scopesFor,
   };
 }

@@ -26,6 +26,7 @@ export function strangerClient(known: {
     postLogoutRedirectUris: [],
     grantTypes: STRANGER_GRANTS,
     firstParty: false,
+    organizations: "none",
     unverified: true,
     confidential: false,
     agent: undefined,

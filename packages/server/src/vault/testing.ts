@@ -86,6 +86,7 @@ export function testClient(id: string, scopes: readonly string[], over: Partial<
     postLogoutRedirectUris: [],
     grantTypes: ["authorization_code", "refresh_token", "token_vault"],
     firstParty: true,
+    organizations: "none",
     confidential: true,
     agent: {
       owner: "Example Ltd",

@@ -1,13 +1,15 @@
 import type { Account, Grant, Provider, RefreshToken } from "oidc-provider";
 import { errors } from "oidc-provider";
 import { assert } from "../../lib/assert.ts";
+import type { Organizations } from "../../organizations/index.ts";
+import type { AuthorizationClaims } from "../authorization-claims.ts";
 import type { ClientRegistry, StoredClient } from "../clients.ts";
 import { type GrantContext, grantTools, issueIdToken, revokeGrant } from "../internals.ts";
 import type { Resource, Resources } from "../resources.ts";
 import type { Rotation } from "../rotation.ts";
 import { OIDC_SCOPES } from "../token-claims.ts";
 
-export const parameters: readonly string[] = ["refresh_token", "scope", "resource"];
+export const parameters: readonly string[] = ["refresh_token", "scope", "resource", "organization"];
 
 /** How the core marks what came of a backchannel request. */
 const APPROVED = "ciba";
@@ -18,6 +20,8 @@ export interface RefreshGrantDeps {
   readonly clients: ClientRegistry;
   readonly resources: Resources;
   readonly rotation: Rotation;
+  readonly organizations: Organizations;
+  readonly claims: AuthorizationClaims;
   /** Called when a used token came back too late; its whole family is dead by then. */
   readonly onReuse: (token: { clientId: string; userId: string }) => Promise<void>;
 }
@@ -49,7 +53,12 @@ export function refreshGrant(deps: RefreshGrantDeps): (ctx: GrantContext) => Pro
     ctx.oidc.entity("Grant", grant);
     ctx.oidc.entity("Account", account);
 
-    const target = resolveTarget(deps.resources, ctx, found, client);
+    await checkOrganization(deps.organizations, ctx, found);
+    const target = await permittedTarget(
+      deps.claims,
+      found,
+      resolveTarget(deps.resources, ctx, found, client),
+    );
     const { token, value } = await rotateIfNeeded(deps, ctx, found, presented, client);
     ctx.oidc.entity("RefreshToken", token);
     await issue(provider, ctx, { token, value, grant, account, target, thumbprint: proof?.thumbprint });
@@ -108,6 +117,30 @@ function resolveTarget(
   }
   const all = isGranted ? granted : allowed;
   return { resource, oidcScopes, scopes: (wanted ?? all).filter((scope) => allowed.includes(scope)) };
+}
+
+/** A token stands for the organization it was made in, and may be asked for no other. */
+async function checkOrganization(
+  organizations: Organizations,
+  ctx: GrantContext,
+  token: RefreshToken,
+): Promise<void> {
+  const asked = ctx.oidc.params["organization"];
+  if (typeof asked !== "string" || asked === "") return;
+  const own = await organizations.organizationOfGrant(token.grantId ?? "");
+  if (own === undefined || (await organizations.find(asked))?.id !== own)
+    throw new errors.InvalidGrant("the refresh token is not for this organization");
+}
+
+/** Roles are read again at each refresh. */
+async function permittedTarget(
+  claims: AuthorizationClaims,
+  token: RefreshToken,
+  target: Target,
+): Promise<Target> {
+  if (!target.resource) return target;
+  const of = { userId: token.accountId, grantId: token.grantId };
+  return { ...target, scopes: await claims.permitted(of, target.resource, target.scopes) };
 }
 
 async function rotateIfNeeded(

@@ -301,6 +301,26 @@ export const en = {
       lead: "The operator of this server sent this message to try out its mail settings.",
     },
   },
+  organization: {
+    invitationTitle: "Invitation",
+    invitationInvalid:
+      "This invitation does not work any more. It was used, withdrawn, or is too old. Ask whoever invited you for a new one.",
+    join: (name: string) => `Join ${name}`,
+    invited: (name: string) =>
+      `You were invited to join ${name}. Apps of ${name} will see that you belong to it.`,
+    accept: "Accept invitation",
+    joinedTitle: "Welcome",
+    joined: (name: string) => `You belong to ${name} now. You can close this page or go back to the app.`,
+    otherAddress:
+      "This invitation was sent to another e-mail address. Log in with that one, and open the link again.",
+    unproven: "Your e-mail address is not confirmed yet. Confirm it, and open the link again.",
+    chooseTitle: "Choose an organization",
+    choose: (app: string) => `For which organization do you want to use ${app}?`,
+    refusedTitle: "No access",
+    refused: (app: string) =>
+      `With this account you cannot use ${app} for the organization it asks for. Log in with another account, or ask an administrator of the organization to invite you.`,
+    back: "Back to the app",
+  },
   home: {
     title: "Your account",
     approvals: "Approvals",

@@ -8,6 +8,8 @@ import { fga } from "./0006-fga.ts";
 import { loginFlows } from "./0007-login-flows.ts";
 import { passkeys } from "./0008-passkeys.ts";
 import { sessionIds } from "./0009-session-ids.ts";
+import { organizations } from "./0010-organizations.ts";
+import { roles } from "./0011-roles.ts";
 import { wire } from "./0012-wire.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
@@ -21,5 +23,7 @@ export const migrations: readonly Migration[] = [
   loginFlows,
   passkeys,
   sessionIds,
+  organizations,
+  roles,
   wire,
 ];
