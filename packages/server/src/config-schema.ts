@@ -254,6 +254,8 @@ export const schema = z.strictObject({
   login: z
     .strictObject({
       signUp: z.boolean().default(true),
+      /** Whether everybody needs a second factor, or those who set one up and where an app asks for it. */
+      secondFactor: z.enum(["optional", "required"]).default("optional"),
       /** How long a log-in lasts: without use, and at most. */
       session: z
         .strictObject({

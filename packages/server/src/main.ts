@@ -120,6 +120,7 @@ async function createServices(
   const messages = createMessages({ outbox, sealer, egress, clock, ids, log, issuer, config });
   const login = await createLogin({
     storage,
+    sealer,
     audit,
     clock,
     ids,
@@ -129,6 +130,7 @@ async function createServices(
     session: config.login.session,
     limits: config.login.limits,
     messages,
+    requireSecondFactor: config.login.secondFactor === "required",
   });
   const clients = createClients({
     storage,

@@ -4,6 +4,7 @@ import { createAudit } from "../audit/index.ts";
 import { type Config, parseConfig } from "../config.ts";
 import { createKeyring } from "../crypto/keyring.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { createSealer } from "../crypto/seal.ts";
 import { ApiError, httpError, problemResponse } from "../http/errors.ts";
 import { createIds } from "../lib/ids.ts";
 import { secret } from "../lib/secret.ts";
@@ -71,7 +72,16 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   const ids = createIds({ clock, random: randomBytes });
   const keyring = createKeyring([Buffer.alloc(32, 1)]);
   const audit = createAudit({ storage, clock });
-  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: true });
+  const login = await createLogin({
+    storage,
+    audit,
+    clock,
+    ids,
+    keyring,
+    sealer: createSealer({ keyring }),
+    issuer: ISSUER,
+    signUp: true,
+  });
   const clients = createClients({ storage, config, secretKeys: keyring.deriveAll("client-secret"), clock });
   const { accounts } = login;
   const admin = createAdmin({

@@ -2,6 +2,7 @@ import { createAudit } from "../audit/index.ts";
 import type { ApiConfig } from "../config.ts";
 import { createKeyring } from "../crypto/keyring.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { createSealer } from "../crypto/seal.ts";
 import { createIds } from "../lib/ids.ts";
 import { createLog } from "../lib/log.ts";
 import { createLogin } from "../login/index.ts";
@@ -93,7 +94,16 @@ export async function createBench(
   const ids = createIds({ clock, random: randomBytes });
   const audit = createAudit({ storage, clock });
   const keyring = createKeyring([randomBytes(32)]);
-  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: false });
+  const login = await createLogin({
+    storage,
+    audit,
+    clock,
+    ids,
+    keyring,
+    sealer: createSealer({ keyring }),
+    issuer: ISSUER,
+    signUp: false,
+  });
   const person = async (name: string): Promise<Person> => {
     const user = await login.accounts.create({ email: `${name}@example.com`, name });
     const cookie = await login.sessions.start(new Request(ISSUER), user, { amr: ["pwd"] });

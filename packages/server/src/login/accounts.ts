@@ -1,4 +1,3 @@
-import { sql } from "kysely";
 import type { Audit } from "../audit/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
@@ -8,6 +7,7 @@ import type { Storage } from "../storage/index.ts";
 import { loginError } from "./errors.ts";
 import { loginEvents } from "./events.ts";
 import type { Accounts, PasswordHash, User } from "./index.ts";
+import type { Lockout } from "./lockout.ts";
 import type { Passwords } from "./passwords.ts";
 import type { LoginTables } from "./store.ts";
 
@@ -21,14 +21,6 @@ const EMAIL = /^[^\s@<>"',;:\\()[\]]+@[^\s@.<>"',;:\\()[\]]+(\.[^\s@.<>"',;:\\()
 /** Control and invisible characters: an address with them looks like another one, or cannot be stored. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u;
 
-/** Failures of one address before it is locked. */
-const FREE_FAILURES = 5;
-const FIRST_LOCK_MS = 30_000;
-const MAX_LOCK_MS = 15 * 60_000;
-/** Guessing that goes on never gets this old: each failure moves the time of the last one. */
-const FORGET_MS = 86_400_000;
-const SWEEP_ROWS = 1_000;
-
 const userById = hotQuery<LoginTables["users"]>("select * from users where id = ?");
 
 export function createAccounts(deps: {
@@ -37,44 +29,14 @@ export function createAccounts(deps: {
   clock: Clock;
   ids: Ids;
   passwords: Passwords;
+  lockout: Lockout;
 }): Accounts {
-  const { storage, audit, clock, ids, passwords } = deps;
+  const { storage, audit, clock, ids, passwords, lockout } = deps;
   const db = () => storage.db<LoginTables>();
 
   async function findRow(key: string) {
     if (!isAddress(key)) return undefined;
     return db().selectFrom("users").selectAll().where("email_key", "=", key).executeTakeFirst();
-  }
-
-  async function lockedUntil(key: string): Promise<number> {
-    const row = await db()
-      .selectFrom("login_failures")
-      .select("locked_until")
-      .where("email_key", "=", key)
-      .executeTakeFirst();
-    return row?.locked_until ?? 0;
-  }
-
-  /** Counts in the database by one statement, so that parallel guesses all count. */
-  async function countFailure(key: string): Promise<void> {
-    const now = clock.now();
-    const row = await db()
-      .insertInto("login_failures")
-      .values({ email_key: key, failures: 1, locked_until: null, last_failed_at: now })
-      .onConflict((conflict) =>
-        conflict
-          .column("email_key")
-          .doUpdateSet((eb) => ({ failures: eb("login_failures.failures", "+", 1), last_failed_at: now })),
-      )
-      .returning("failures")
-      .executeTakeFirstOrThrow();
-    if (row.failures < FREE_FAILURES) return;
-    const lockMs = Math.min(FIRST_LOCK_MS * 2 ** (row.failures - FREE_FAILURES), MAX_LOCK_MS);
-    await db()
-      .updateTable("login_failures")
-      .set({ locked_until: now + lockMs })
-      .where("email_key", "=", key)
-      .execute();
   }
 
   async function hashPassword(password: Secret): Promise<PasswordHash> {
@@ -182,21 +144,15 @@ export function createAccounts(deps: {
       const row = await findRow(key);
       // The password is checked even when the address is locked or unknown: each answer takes as long.
       const matched = await passwords.matches(row?.password_hash ?? undefined, password);
-      if (isAddress(key) && (await lockedUntil(key)) > clock.now()) return { outcome: "locked" };
+      if (isAddress(key) && (await lockout.isLocked(key))) return { outcome: "locked" };
       if (!row || !matched || row.disabled_at !== null) {
         // What is no address is nobody's, and is not worth a row.
-        if (isAddress(key)) await countFailure(key);
+        if (isAddress(key)) await lockout.countFailure(key);
         await audit.append({ action: loginEvents.refused, userId: row?.id, outcome: "refused" });
         return { outcome: "wrong" };
       }
-      await db().deleteFrom("login_failures").where("email_key", "=", key).execute();
+      await lockout.clear(key);
       return { outcome: "ok", user: toUser(row) };
-    },
-
-    async sweep() {
-      await sql`delete from login_failures where email_key in (
-        select email_key from login_failures where last_failed_at < ${clock.now() - FORGET_MS}
-        limit ${SWEEP_ROWS})`.execute(storage.db());
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import type { Audit } from "../audit/index.ts";
 import type { Keyring } from "../crypto/keyring.ts";
+import type { Sealer } from "../crypto/seal.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Messages } from "../messages/index.ts";
@@ -13,6 +14,7 @@ import { createChangePassword } from "./change-password.ts";
 import { createFlows } from "./flows.ts";
 import type { Accounts, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
+import { createLockout } from "./lockout.ts";
 import { createMethods, type LoginMethod } from "./methods/index.ts";
 import { createManagePasskeys } from "./methods/passkey/manage.ts";
 import { createPasskeys } from "./methods/passkey/passkeys.ts";
@@ -37,18 +39,22 @@ export async function createLogin(deps: {
   clock: Clock;
   ids: Ids;
   keyring: Keyring;
+  sealer: Sealer;
   issuer: string;
   signUp: boolean;
   /** Absent: nobody is told of changes by mail. */
   messages?: Pick<Messages, "mail">;
   /** What one network may try. Default: 100 failures in ten minutes, 100 sign-ups an hour. */
   limits?: AttemptLimits;
+  /** Whether everybody needs a second factor. Default: those who have one, and where an app asks for it. */
+  requireSecondFactor?: boolean;
   /** Default: 3 days without use, 14 days at most. */
   session?: SessionLifetime;
 }): Promise<Login> {
   const { storage, clock, issuer, audit } = deps;
   const passwords = await createPasswords();
-  const accounts = createAccounts({ ...deps, passwords });
+  const lockout = createLockout({ storage, clock });
+  const accounts = createAccounts({ ...deps, passwords, lockout });
   const sessions = createSessions({
     storage,
     clock,
@@ -66,12 +72,21 @@ export async function createLogin(deps: {
     accounts,
     sessions,
     sweep: async () =>
-      void (await Promise.all([sessions.sweep(), accounts.sweep(), flows.sweep(), passkeys.sweep()])),
+      void (await Promise.all([sessions.sweep(), lockout.sweep(), flows.sweep(), passkeys.sweep()])),
     routes(late) {
       const browser = createBrowserToken(issuer);
       let methods: readonly LoginMethod[] = [];
-      const kit = createLoginKit({ ...late, flows, sessions, browser, audit, clock, methods: () => methods });
-      const made = createMethods({ kit, accounts, passkeys, managePasskeys, browser });
+      const kit = createLoginKit({
+        ...late,
+        flows,
+        sessions,
+        browser,
+        audit,
+        clock,
+        methods: () => methods,
+        requireSecondFactor: deps.requireSecondFactor ?? false,
+      });
+      const made = createMethods({ ...deps, kit, accounts, lockout, passkeys, managePasskeys, browser });
       methods = made.all;
       return loginRoutes({
         ...late,

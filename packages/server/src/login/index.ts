@@ -1,6 +1,6 @@
 import type { Secret } from "../lib/secret.ts";
 import type { Queryable } from "../storage/index.ts";
-import type { Amr } from "./amr.ts";
+import type { Acr, Amr } from "./amr.ts";
 
 export { ACR, type Acr, type Amr, acrOf } from "./amr.ts";
 export { createLogin, type Login } from "./create.ts";
@@ -14,8 +14,12 @@ export interface BrowserSession {
   readonly name: string | undefined;
   /** When the person last proved who they are, in milliseconds. */
   readonly authenticatedAt: number;
+  /** When they last proved anything, a second factor alone too, in milliseconds. */
+  readonly renewedAt: number;
   /** How they proved it. */
   readonly amr: readonly Amr[];
+  /** The authentication context that these proofs reach. */
+  readonly acr: Acr;
   /** Goes into each form of this session as the field `csrf`. */
   readonly csrf: string;
 }
@@ -24,6 +28,10 @@ export interface BrowserSession {
 export interface BrowserSessions {
   /** The session of the request's cookie; `undefined` when there is none, or it ended. */
   current(request: Request): Promise<BrowserSession | undefined>;
+  /** Authentication contexts that a log-in here can reach, the weakest first. */
+  readonly acrValues: readonly string[];
+  /** Whether a session reaches what `acr_values` asks for; anything reaches values that are not known here. */
+  reaches(session: BrowserSession, acrValues: string): boolean;
   /** Where to send somebody who must log in first; afterwards they come back to `returnTo`, a path of ours. */
   loginAddress(returnTo: string): string;
   /**
@@ -119,6 +127,4 @@ export interface Accounts extends Users {
     email: string,
     password: Secret,
   ): Promise<{ outcome: "ok"; user: User } | { outcome: "wrong" } | { outcome: "locked" }>;
-  /** Forgets a bounded number of failed attempts that are a day old; for background work. */
-  sweep(): Promise<void>;
 }

@@ -3,7 +3,6 @@ import { Hono } from "hono";
 import type { Interaction } from "../oauth/index.ts";
 import { pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
-import { acrOf } from "./amr.ts";
 import { readFields } from "./form-fields.ts";
 import type { BrowserSession } from "./index.ts";
 import { redirect } from "./kit.ts";
@@ -24,7 +23,9 @@ export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBi
     if (interaction.prompt === "login") {
       if (interaction.mustAuthenticate && session.authenticatedAt < interaction.startedAt)
         return toLogin(deps, interaction, path);
-      return redirect(await interactions.finishLogin(c.env, { ...session, acr: acrOf(session.amr) }));
+      // Asked once for a log-in that reaches it; a person who has no way to prove more goes on as they are.
+      if (needsMore(deps, interaction, session)) return toLogin(deps, interaction, path);
+      return redirect(await interactions.finishLogin(c.env, session));
     }
     if (interaction.userId !== session.userId) return kit.expired(c.req.raw);
     return showConsent(c.req.raw, interaction, session, path);
@@ -45,11 +46,18 @@ export function interactionRoutes(deps: LoginRouteDeps): Hono<{ Bindings: HttpBi
   return app;
 }
 
+/** Whether the app asks for a context that this session has not reached, and nobody was asked for it since. */
+function needsMore(deps: LoginRouteDeps, interaction: Interaction, session: BrowserSession): boolean {
+  if (session.renewedAt > interaction.startedAt) return false;
+  return !deps.sessions.reaches(session, interaction.acrValues.join(" "));
+}
+
 function toLogin(deps: LoginRouteDeps, interaction: Interaction, path: string): Response {
   const address = new URL(deps.sessions.loginAddress(path), deps.issuer);
   address.searchParams.set("client_id", interaction.client.id);
   if (interaction.loginHint) address.searchParams.set("login_hint", interaction.loginHint);
   if (interaction.uiLocales) address.searchParams.set("ui_locales", interaction.uiLocales);
+  if (interaction.acrValues.length > 0) address.searchParams.set("acr", interaction.acrValues.join(" "));
   if (interaction.mustAuthenticate) address.searchParams.set("again", "1");
   if (interaction.signUpFirst && deps.signUp) address.pathname = "/signup";
   return redirect(address.pathname + address.search);

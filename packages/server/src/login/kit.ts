@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Client, Clients } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
-import { ACR, type Amr, acrOf } from "./amr.ts";
+import { ACR, type Acr, type Amr, acrOf, satisfies } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
 import { loginEvents } from "./events.ts";
 import type { Flow, Flows } from "./flows.ts";
@@ -55,8 +55,15 @@ export interface LoginKit {
    * goes on to where they wanted. Call it once the proof has been used up.
    */
   prove(request: Request, flow: Flow, userId: string, amr: readonly Amr[]): Promise<Response>;
+  /** Adds a proof and stays: for a page that has something to show before `proceed`. `undefined`: the flow is over. */
+  addProof(flow: Flow, userId: string, amr: readonly Amr[]): Promise<Flow | undefined>;
+  /** Goes on from what has been proven, as `prove` does. */
+  proceed(request: Request, flow: Flow): Promise<Response>;
+  hasSecondFactor(userId: string): Promise<boolean>;
+  /** Whether somebody may set up a second factor now: one that they have must have been asked for first. */
+  mayEnroll(flow: Flow | undefined): Promise<boolean>;
   /** Other ways to prove the same, for the links below a form. */
-  others(flow: Flow, than: string, language: Language): readonly { path: string; label: string }[];
+  others(flow: Flow, than: string, language: Language): Promise<readonly Way[]>;
   /**
    * The session of somebody who proved who they are within the last ten minutes: what a change to their ways of
    * logging in needs. Otherwise where to send them; they come back to `returnTo`, a path of ours.
@@ -78,6 +85,12 @@ export interface RecentForm {
 /** How long ago a person may have proven who they are to change how they log in. */
 export const RECENT_MS = 10 * 60_000;
 
+/** A link to a page on which one proves who one is. */
+export interface Way {
+  readonly path: string;
+  readonly label: string;
+}
+
 /** Values of a form's hidden fields. `formToken` is the value that this browser's cookie holds. */
 export interface Hidden {
   readonly formToken: string;
@@ -93,6 +106,8 @@ export interface LoginKitDeps {
   readonly clock: Clock;
   /** Filled after the methods were made; they are made with this kit. */
   readonly methods: () => readonly LoginMethod[];
+  /** Whether everybody needs a second factor. */
+  readonly requireSecondFactor: boolean;
   /** Origins beside the app's that a log-in may lead to through redirects: providers. */
   readonly formTargets: readonly string[];
 }
@@ -111,11 +126,33 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     return clientId === undefined ? undefined : deps.clients.find(clientId);
   }
 
+  /** The second factors that a user has; backups count beside another one alone. */
   async function secondFactors(userId: string): Promise<readonly LoginMethod[]> {
     const found: LoginMethod[] = [];
     for (const method of deps.methods()) if (await method.isEnrolled?.(userId)) found.push(method);
-    return found;
+    return found.some((method) => !method.isBackup) ? found : [];
   }
+
+  /** What this log-in has to reach: what the app or the operator asks for. */
+  const wantedOf = (flow: Flow): Acr | undefined =>
+    flow.acr ?? (deps.requireSecondFactor ? ACR.multiFactor : undefined);
+
+  async function proceed(request: Request, flow: Flow): Promise<Response> {
+    if (flow.userId === undefined) return expired(request);
+    if (isSingle(flow.amr) && (await secondFactors(flow.userId)).length > 0)
+      return redirect(`/login/second-factor?flow=${flow.id}`);
+    const enough = satisfies(acrOf(flow.amr), wantedOf(flow));
+    if (!enough && enrollWays(flow, pickLanguage(request)).length > 0)
+      return redirect(`/login/enroll?flow=${flow.id}`);
+    return complete(request, flow, flow.userId);
+  }
+
+  /** Second factors that would bring this log-in to what it has to reach. */
+  const enrollWays = (flow: Flow, language: Language): readonly Way[] =>
+    deps
+      .methods()
+      .map((method) => method.enroll?.(flow, language))
+      .filter((way) => way !== undefined);
 
   /** Starts the session; of two answers to the last question one counts. */
   async function complete(request: Request, flow: Flow, userId: string): Promise<Response> {
@@ -176,19 +213,25 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
         },
       });
     },
+    addProof: flows.addProof,
+    proceed,
     async prove(request, flow, userId, amr) {
       const proven = await flows.addProof(flow, userId, amr);
-      if (!proven) return expired(request);
-      const second = isSingle(proven.amr) ? await secondFactors(userId) : [];
-      if (second.length > 0) return redirect(`/login/second-factor?flow=${flow.id}`);
-      return complete(request, proven, userId);
+      return proven ? proceed(request, proven) : expired(request);
     },
-    others: (flow, than, language) =>
-      deps
-        .methods()
+    hasSecondFactor: async (userId) => (await secondFactors(userId)).length > 0,
+    async mayEnroll(flow) {
+      if (flow?.userId === undefined) return false;
+      return !isSingle(flow.amr) || (await secondFactors(flow.userId)).length === 0;
+    },
+    async others(flow, than, language) {
+      const { userId } = flow;
+      const candidates = userId === undefined ? deps.methods() : await secondFactors(userId);
+      return candidates
         .filter((method) => method.name !== than)
         .map((method) => method.offer?.(flow, language))
-        .filter((offer) => offer !== undefined),
+        .filter((way) => way !== undefined);
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { secret } from "../lib/secret.ts";
 import type { Clients, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
-import { acrOf, satisfies, wantedAcr } from "./amr.ts";
+import { satisfies, wantedAcr } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
 import type { Flow, FlowRequest, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
@@ -66,10 +66,16 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       return withBrowser(browser, request, redirect(firstPage(deps, request, flow)));
     }
     const wanted = wantedAcr(form.acr);
-    // Somebody who is logged in and has to prove more adds to what they have proven.
-    if (session && wanted && !satisfies(acrOf(session.amr), wanted) && wantedAgain(request) === false) {
-      const flow = await beginFlow(deps, request, form, { email: session.email, carried: session });
-      return withBrowser(browser, request, redirect(`/login/second-factor?flow=${flow.id}`));
+    // Somebody who is logged in and has to prove more adds to what they have proven. Who has nothing to add
+    // proves who they are anew before they set something up.
+    if (session && wanted && !satisfies(session.acr, wanted) && !isAgain(request)) {
+      const has = await kit.hasSecondFactor(session.userId);
+      const flow = await beginFlow(deps, request, form, {
+        email: session.email,
+        ...(has ? { carried: session } : { confirms: session }),
+      });
+      const page = has ? `/login/second-factor?flow=${flow.id}` : firstPage(deps, request, flow);
+      return withBrowser(browser, request, redirect(page));
     }
     return showLogin(deps, request, form);
   });
@@ -162,7 +168,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
 }
 
 /** Whether whoever is logged in must prove everything again, as an app or a page of ours asked. */
-const wantedAgain = (request: Request): boolean => new URL(request.url).searchParams.get("again") === "1";
+const isAgain = (request: Request): boolean => new URL(request.url).searchParams.get("again") === "1";
 
 /** Whether a page of ours wants the person who is logged in, and nobody else, to prove again who they are. */
 const isConfirm = (request: Request): boolean => new URL(request.url).searchParams.get("confirm") === "1";

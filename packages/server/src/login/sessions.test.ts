@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { createAudit } from "../audit/index.ts";
 import { createKeyring } from "../crypto/keyring.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { createSealer } from "../crypto/seal.ts";
 import { ApiError } from "../http/errors.ts";
 import { createIds } from "../lib/ids.ts";
 import type { Storage } from "../storage/index.ts";
@@ -22,7 +23,16 @@ async function setUp(open: () => Promise<Storage>) {
   const ids = createIds({ clock, random: randomBytes });
   const keyring = createKeyring([Buffer.alloc(32, 1)]);
   const audit = createAudit({ storage, clock });
-  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: true });
+  const login = await createLogin({
+    storage,
+    audit,
+    clock,
+    ids,
+    keyring,
+    sealer: createSealer({ keyring }),
+    issuer: ISSUER,
+    signUp: true,
+  });
   const user = await login.accounts.create({ email: "anne@example.com" });
   /** A browser that is logged in: its cookie and its session. */
   const enter = async (former = "") => {

@@ -4,7 +4,7 @@ import { randomToken } from "../crypto/random.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Storage } from "../storage/index.ts";
-import type { Amr } from "./amr.ts";
+import { ACR, type Amr, acrOf, satisfies, wantedAcr } from "./amr.ts";
 import { loginError } from "./errors.ts";
 import type { BrowserSession, Sessions } from "./index.ts";
 import type { LoginTables } from "./store.ts";
@@ -54,6 +54,8 @@ export function createSessions(deps: {
         "sessions.last_seen_at",
         "sessions.expires_at",
         "sessions.amr",
+        "sessions.renewed_at",
+        "sessions.created_at",
         "users.email",
         "users.name",
         "users.disabled_at",
@@ -64,20 +66,25 @@ export function createSessions(deps: {
       return undefined;
     if (now - row.last_seen_at > TOUCH_MS)
       await db().updateTable("sessions").set({ last_seen_at: now }).where("id_hash", "=", idHash).execute();
+    // Written by start().
+    const amr = JSON.parse(row.amr) as Amr[];
     return {
       id: row.public_id,
       userId: row.user_id,
       email: row.email,
       name: row.name ?? undefined,
       authenticatedAt: row.authenticated_at,
-      // Written by start().
-      amr: JSON.parse(row.amr) as Amr[],
+      renewedAt: row.renewed_at ?? row.created_at,
+      amr,
+      acr: acrOf(amr),
       csrf: keyedHash(csrfKey, idHash),
     };
   }
 
   return {
     current,
+    acrValues: Object.values(ACR),
+    reaches: (session, acrValues) => satisfies(session.acr, wantedAcr(acrValues)),
     loginAddress: (returnTo) => `/login?return_to=${encodeURIComponent(returnTo)}`,
     checkForm(request, session, form) {
       if (
@@ -96,6 +103,7 @@ export function createSessions(deps: {
         authenticated_at: proof.authenticatedAt ?? now,
         expires_at: now + absoluteMs,
         amr: JSON.stringify(proof.amr),
+        renewed_at: now,
       };
       if (!(await renew(request, user.id, proven))) {
         await removeOld(request);

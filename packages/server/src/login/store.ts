@@ -15,6 +15,7 @@ export interface LoginTables {
     updated_at: number;
   };
   login_failures: {
+    /** An address, or what else is guessed at: `totp:<user>`. */
     email_key: string;
     failures: number;
     locked_until: number | null;
@@ -30,6 +31,7 @@ export interface LoginTables {
     expires_at: number;
     amr: string;
     user_agent: string | null;
+    renewed_at: number | null;
   };
   login_flows: {
     id_hash: string;
@@ -41,5 +43,20 @@ export interface LoginTables {
     proven_at: number | null;
     created_at: number;
     expires_at: number;
+  };
+  totp_factors: {
+    id: string;
+    user_id: string;
+    data_key: Uint8Array;
+    sealed_secret: Uint8Array;
+    last_step: number;
+    created_at: number;
+    confirmed_at: number | null;
+  };
+  recovery_codes: {
+    user_id: string;
+    code_hash: string;
+    created_at: number;
+    consumed_at: number | null;
   };
 }

@@ -3,7 +3,7 @@ import type { Client, Interaction } from "../oauth/index.ts";
 import type { Language, Texts } from "../pages/languages/index.ts";
 import type { Html } from "../pages/layout.ts";
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from "./accounts.ts";
-import type { Hidden } from "./kit.ts";
+import type { Hidden, Way } from "./kit.ts";
 
 /** What the first page and the sign-up page carry from one to the other. */
 export interface StartForm {
@@ -118,12 +118,13 @@ export function whoIsThis({ texts }: Language, identifier: string, startAgain: s
 }
 
 /** Links to the other ways of proving it. */
-export function otherWays({ texts }: Language, others: readonly { path: string; label: string }[]): Html {
+export function otherWays({ texts }: Language, others: readonly Way[], options = { divider: true }): Html {
   if (others.length === 0) return html``;
   const links = others.map(
     ({ path, label }) => html`<li><a class="button plain" href="${path}">${label}</a></li>`,
   );
-  return html`<p class="divider"><span>${texts.login.or}</span></p><ul class="ways">${links}</ul>`;
+  const divider = options.divider ? html`<p class="divider"><span>${texts.login.or}</span></p>` : "";
+  return html`${divider}<ul class="ways">${links}</ul>`;
 }
 
 /** What each form of a log-in repeats. */

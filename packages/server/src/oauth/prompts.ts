@@ -32,6 +32,20 @@ export function promptPolicy(deps: {
         : interactionPolicy.Check.REQUEST_PROMPT;
     }),
   );
+  // A context that is asked for by `acr_values` is voluntary (OpenID Connect Core section 5.5.1.1): after one
+  // log-in for it the request goes on with what was reached, and the ID token says what that is.
+  login.checks.add(
+    new interactionPolicy.Check("acr", "the user must prove more", async (ctx) => {
+      const { session: known, params, result } = ctx.oidc;
+      const wanted = params?.["acr_values"];
+      if (typeof wanted !== "string" || result?.login) return interactionPolicy.Check.NO_NEED_TO_PROMPT;
+      const session = await deps.sessions.current(toRequest(ctx));
+      // What the core remembers may be older than what the person has proven since.
+      return session && session.acr === known?.acr && deps.sessions.reaches(session, wanted)
+        ? interactionPolicy.Check.NO_NEED_TO_PROMPT
+        : interactionPolicy.Check.REQUEST_PROMPT;
+    }),
+  );
   policy.add(organizationPrompt(deps.chooseOrganization), 1);
   const consent = policy.get("consent");
   assert(consent, "the core has a prompt for consent");

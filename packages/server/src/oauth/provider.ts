@@ -113,7 +113,7 @@ function configuration(deps: ProviderDeps): Configuration {
     responseTypes: ["code"],
     scopes: ["openid", "profile", "email", "offline_access"],
     claims: {
-      openid: ["sub", "org_id", "org_name", ...Object.keys(config.idToken.claims)],
+      openid: ["sub", "acr", "amr", "auth_time", "org_id", "org_name", ...Object.keys(config.idToken.claims)],
       profile: ["name", "nickname", "picture", "locale", "updated_at"],
       email: ["email", "email_verified"],
     },
@@ -131,6 +131,7 @@ function configuration(deps: ProviderDeps): Configuration {
       invitation: requireOrganizations(clients),
       audience: null,
     },
+    acrValues: [...deps.sessions.acrValues],
     subjectTypes: ["public"],
     ttl: { ...TTL_SECONDS, AccessToken: accessTokenTtl, BackchannelAuthenticationRequest: requestedExpiry },
     interactions: {

@@ -118,7 +118,16 @@ export async function createBench(
   const ids = createIds({ clock, random: randomBytes });
   const audit = createAudit({ storage, clock });
   const keyring = createKeyring([randomBytes(32)]);
-  const login = await createLogin({ storage, audit, clock, ids, keyring, issuer: ISSUER, signUp: false });
+  const login = await createLogin({
+    storage,
+    audit,
+    clock,
+    ids,
+    keyring,
+    sealer: createSealer({ keyring }),
+    issuer: ISSUER,
+    signUp: false,
+  });
   const person = async (name: string): Promise<Person> => {
     const user = await login.accounts.create({ email: `${name}@example.com`, name });
     const cookie = await login.sessions.start(new Request(ISSUER), user, { amr: ["pwd"] });

@@ -3,20 +3,28 @@ import type { Language } from "../../pages/languages/index.ts";
 import type { Html } from "../../pages/layout.ts";
 import type { Flow } from "../flows.ts";
 import type { BrowserSession } from "../index.ts";
-import type { LoginKit } from "../kit.ts";
+import type { Way } from "../kit.ts";
 import { createPasskeyMethod, type PasskeyMethod, type PasskeyMethodDeps } from "./passkey/index.ts";
 import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
+import { createRecoveryCodes } from "./recovery-code/codes.ts";
+import { createRecoveryCodeMethod, type RecoveryCodeMethodDeps } from "./recovery-code/index.ts";
+import { createTotpMethod, type TotpMethodDeps } from "./totp/index.ts";
 
 /** A way to prove who one is. */
 export interface LoginMethod {
   readonly name: string;
   /**
    * The method's page for a flow, as a link on the pages of the others. Absent, or `undefined`, when it is
-   * not on offer. Must not depend on who the user is before something was proven: that would tell strangers.
+   * not on offer: a first factor once `flow.userId` is known, a second one before. Must not
+   * depend on who the user is before something was proven: that would tell strangers.
    */
-  offer?(flow: Flow, language: Language): { readonly path: string; readonly label: string } | undefined;
+  offer?(flow: Flow, language: Language): Way | undefined;
   /** Second factors alone: whether this user has it set up, and is asked for it after a first factor. */
   isEnrolled?(userId: string): Promise<boolean>;
+  /** A second factor that helps only somebody who has lost another one. */
+  readonly isBackup?: boolean;
+  /** The page on which a second factor is set up in the middle of a log-in that needs it. */
+  enroll?(flow: Flow, language: Language): Way | undefined;
   /** Its part of the profile page, with links or forms to set it up and to take it away. */
   profileSection?(session: BrowserSession, language: Language): Promise<Html>;
   /** Its pages. */
@@ -24,9 +32,7 @@ export interface LoginMethod {
 }
 
 /** What the methods are made with. */
-export interface MethodDeps extends PasswordMethodDeps, PasskeyMethodDeps {
-  readonly kit: LoginKit;
-}
+export type MethodDeps = PasswordMethodDeps & PasskeyMethodDeps & TotpMethodDeps & RecoveryCodeMethodDeps;
 
 /** Every method; and by their names those that may be used on the first page already. */
 export interface Methods {
@@ -37,8 +43,11 @@ export interface Methods {
 }
 
 /** Every method. A new one is a folder here and a line in this function. */
-export function createMethods(deps: MethodDeps): Methods {
+export function createMethods(deps: Omit<MethodDeps, "recoveryCodes">): Methods {
+  const recoveryCodes = createRecoveryCodes(deps);
   const password = createPasswordMethod(deps);
   const passkey = createPasskeyMethod(deps);
-  return { password, passkey, all: [password, passkey] };
+  const totp = createTotpMethod({ ...deps, recoveryCodes });
+  const recoveryCode = createRecoveryCodeMethod({ ...deps, recoveryCodes });
+  return { password, passkey, all: [password, passkey, totp, recoveryCode] };
 }

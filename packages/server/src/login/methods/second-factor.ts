@@ -1,31 +1,53 @@
+import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import { html } from "hono/html";
 import { pickLanguage } from "../../pages/languages/index.ts";
 import type { LoginKit } from "../kit.ts";
 import { redirect } from "../kit.ts";
+import { hiddenInputs, lead, otherWays } from "../views.ts";
 import type { LoginMethod } from "./index.ts";
 
-/** The page between a first factor and a second one: goes to the only one there is, or lets the person choose. */
+/** The pages between a first factor and a second one: to the one that a person has, or to setting one up. */
 export function secondFactorRoutes(kit: LoginKit, methods: () => readonly LoginMethod[]): Hono {
-  const app = new Hono();
+  const app = new Hono<{ Bindings: HttpBindings }>();
+
   app.get("/login/second-factor", async (c) => {
     const request = c.req.raw;
     const flow = await kit.flowOf(request);
-    if (flow?.userId === undefined) return kit.expired(request);
-    const language = pickLanguage(request);
-    const offers: { path: string; label: string }[] = [];
-    for (const method of methods()) {
-      const offer = (await method.isEnrolled?.(flow.userId)) ? method.offer?.(flow, language) : undefined;
-      if (offer) offers.push(offer);
-    }
-    if (offers.length === 0) return kit.expired(request);
-    if (offers.length === 1 && offers[0]) return redirect(offers[0].path);
-    const { title, choose } = language.texts.secondFactor;
-    const links = offers.map(
-      ({ path, label }) => html`<li><a class="button plain" href="${path}">${label}</a></li>`,
-    );
-    const body = html`<h1>${title}</h1><p>${choose}</p><ul class="ways">${links}</ul>`;
-    return kit.page(request, flow, { title, body, language, self: `/login/second-factor?flow=${flow.id}` });
+    const [first] = flow?.userId === undefined ? [] : await kit.others(flow, "", pickLanguage(request));
+    return first ? redirect(first.path) : kit.expired(request);
   });
-  return app;
+
+  app.get("/login/enroll", async (c) => {
+    const request = c.req.raw;
+    const flow = await kit.flowOf(request);
+    if (!flow || !(await kit.mayEnroll(flow))) return kit.expired(request);
+    const language = pickLanguage(request);
+    const { enrollTitle, enrollLead } = language.texts.secondFactor;
+    const ways = methods()
+      .map((method) => method.enroll?.(flow, language))
+      .filter((way) => way !== undefined);
+    const body = html`<h1>${enrollTitle}</h1>${lead(language, await kit.clientOf(flow))}
+<p>${enrollLead}</p>${otherWays(language, ways, { divider: false })}`;
+    return kit.page(request, flow, {
+      title: enrollTitle,
+      body,
+      language,
+      self: `/login/enroll?flow=${flow.id}`,
+    });
+  });
+
+  // Recovery codes were shown, and the person goes on.
+  app.post("/login/enroll/done", async (c) => {
+    const form = await kit.readFlowForm(c);
+    return form instanceof Response ? form : kit.proceed(c.req.raw, form.flow);
+  });
+
+  return app as unknown as Hono;
+}
+
+/** The button under recovery codes that were made in the middle of a log-in. */
+export function goOnForm(kit: LoginKit, request: Request, flow: { readonly id: string }, label: string) {
+  return html`<form method="post" action="/login/enroll/done">${hiddenInputs(kit.hiddenFields(request, flow))}
+<div class="actions"><button>${label}</button></div></form>`;
 }

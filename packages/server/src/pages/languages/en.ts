@@ -28,7 +28,41 @@ export const en = {
   },
   secondFactor: {
     title: "One more step",
-    choose: "Choose how to show that it is you.",
+    enrollTitle: "Add a second step",
+    enrollLead:
+      "This needs more than a password. Set up a second step; you will be asked for it from now on.",
+  },
+  totp: {
+    title: "Code from your app",
+    lead: "Enter the six digits that your authenticator app shows.",
+    code: "Code",
+    use: "Use your authenticator app",
+    wrong: "This code is wrong, or was used before. Wait for the next one.",
+    setUp: "Set up an authenticator app",
+    setUpLead:
+      "You need an app on your phone that shows codes, for example the password manager that it came with.",
+    scan: "Scan this with the app, and enter the code that it shows.",
+    qr: "QR code of the secret that stands below",
+    typeInstead: "Or type this into the app:",
+    section: "Authenticator apps",
+    sectionLead: "A code from an app, asked for after your password.",
+    name: "Authenticator app",
+    added: (day: string) => `Added on ${day}`,
+    remove: "Remove",
+  },
+  recoveryCode: {
+    title: "Recovery code",
+    lead: "Enter one of the codes that you kept. It works once.",
+    code: "Recovery code",
+    use: "Use a recovery code",
+    wrong: "This code is wrong, or was used before.",
+    newTitle: "Keep these codes",
+    newLead:
+      "Each lets you in once if you lose your phone. They are shown only now; earlier codes no longer work.",
+    kept: "I have kept them",
+    section: "Recovery codes",
+    left: (count: number) => (count === 1 ? "1 code is left." : `${count} codes are left.`),
+    make: "Make new codes",
   },
   signUp: {
     title: "Create your account",

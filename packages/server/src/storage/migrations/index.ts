@@ -11,6 +11,7 @@ import { sessionIds } from "./0009-session-ids.ts";
 import { organizations } from "./0010-organizations.ts";
 import { roles } from "./0011-roles.ts";
 import { wire } from "./0012-wire.ts";
+import { secondFactors } from "./0014-second-factors.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
 export const migrations: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   organizations,
   roles,
   wire,
+  secondFactors,
 ];

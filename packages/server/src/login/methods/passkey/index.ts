@@ -34,7 +34,7 @@ export function createPasskeyMethod(deps: PasskeyMethodDeps): PasskeyMethod {
       hidden: kit.hiddenFields(request, flow),
       identifier: flow.identifier,
       client: await kit.clientOf(flow),
-      others: kit.others(flow, "passkey", language),
+      others: await kit.others(flow, "passkey", language),
       problem,
       startAgain: startAddress(flow),
       isSecond: flow.userId !== undefined,

@@ -27,7 +27,7 @@ export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): Pas
       hidden: kit.hiddenFields(request, flow),
       identifier: flow.identifier,
       client: await kit.clientOf(flow),
-      others: kit.others(flow, "password", language),
+      others: await kit.others(flow, "password", language),
       problem,
       startAgain: startAddress(flow),
     });
@@ -47,15 +47,15 @@ export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): Pas
   return {
     name: "password",
     attempt,
-    offer: (flow, { texts }) => ({
-      path: `${PASSWORD_PATH}?flow=${flow.id}`,
-      label: texts.login.usePassword,
-    }),
+    offer: (flow, { texts }) =>
+      flow.userId === undefined
+        ? { path: `${PASSWORD_PATH}?flow=${flow.id}`, label: texts.login.usePassword }
+        : undefined,
     routes() {
       const app = new Hono();
       app.get(PASSWORD_PATH, async (c) => {
         const flow = await kit.flowOf(c.req.raw);
-        return flow ? show(c.req.raw, flow) : kit.expired(c.req.raw);
+        return flow?.userId === undefined && flow ? show(c.req.raw, flow) : kit.expired(c.req.raw);
       });
       app.post(PASSWORD_PATH, async (c) => {
         const form = await kit.readFlowForm(c as never);

@@ -3,14 +3,14 @@ import type { Client } from "../../../oauth/index.ts";
 import type { Language } from "../../../pages/languages/index.ts";
 import type { Html } from "../../../pages/layout.ts";
 import { MAX_PASSWORD_LENGTH } from "../../accounts.ts";
-import type { Hidden } from "../../kit.ts";
+import type { Hidden, Way } from "../../kit.ts";
 import { alert, hiddenInputs, lead, otherWays, whoIsThis } from "../../views.ts";
 
 export interface PasswordForm {
   readonly hidden: Hidden;
   readonly identifier: string;
   readonly client: Client | undefined;
-  readonly others: readonly { path: string; label: string }[];
+  readonly others: readonly Way[];
   readonly problem: string | undefined;
   readonly startAgain: string;
 }
