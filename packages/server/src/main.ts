@@ -323,9 +323,10 @@ function providerOrigins(config: Config): readonly string[] {
 
 function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {
   const { outbox, login, messages } = services;
-  const handlers = { ...approvals.outboxHandlers, ...messages.outboxHandlers };
+  const handlers = { ...approvals.outboxHandlers, ...oauth.outboxHandlers, ...messages.outboxHandlers };
   return [
     { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(handlers) },
+    { name: "ended sessions", everyMs: TICK_MS, run: () => oauth.tellEndedSessions() },
     { name: "vault", everyMs: TICK_MS, run: () => vault.tick() },
     { name: "signing keys", everyMs: KEYS_MS, run: () => oauth.maintainKeys() },
     {

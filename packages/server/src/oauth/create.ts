@@ -15,7 +15,9 @@ import type { BrowserSessions, Users } from "../login/index.ts";
 import type { Organizations } from "../organizations/index.ts";
 import type { Roles } from "../roles/index.ts";
 import type { Storage } from "../storage/index.ts";
+import type { Outbox, OutboxHandler } from "../storage/outbox.ts";
 import { createAuthorizationClaims } from "./authorization-claims.ts";
+import { createBackChannelLogout } from "./back-channel-logout.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
@@ -48,6 +50,7 @@ import { toRequest } from "./request.ts";
 import { createResources, type Resources } from "./resources.ts";
 import { createRevocations, type Revocations } from "./revocations.ts";
 import { createRotation } from "./rotation.ts";
+import { joinSession } from "./session-clients.ts";
 import { createSignedTokens } from "./signed-tokens.ts";
 import { sweepExpired } from "./store.ts";
 import { createRequireToken, readForUserinfo } from "./tokens.ts";
@@ -68,6 +71,10 @@ export interface OAuth {
   sweep(): Promise<void>;
   /** Rotates the signing keys when they are due and takes up what other processes did; for background work. */
   maintainKeys(): Promise<void>;
+  /** Handlers for `outbox.deliver`. */
+  readonly outboxHandlers: Readonly<Record<string, OutboxHandler>>;
+  /** Tells clients of sessions that are over; for background work. */
+  tellEndedSessions(): Promise<void>;
 }
 
 /** A session store that can also end the session of a request. */
@@ -86,6 +93,7 @@ export async function createOAuth(deps: {
   log: Log;
   audit: Audit;
   egress: Egress;
+  outbox: Outbox;
   clients: ClientRegistry;
   users: Users;
   sessions: EndableSessions;
@@ -155,7 +163,16 @@ export async function createOAuth(deps: {
     ...device.parameters,
   ]);
   findSignedTokens(provider, (token) => readForUserinfo(token, config.issuer, signedTokens, liveness));
-  finishAnswers(provider, { clients, issuer: config.issuer, audit, sessions, revocations, introspection });
+  finishAnswers(provider, {
+    clients,
+    storage,
+    clock,
+    issuer: config.issuer,
+    audit,
+    sessions,
+    revocations,
+    introspection,
+  });
   provider.on("server_error", (ctx: KoaContextWithOIDC, error: Error) =>
     deps.log.error("oauth core", { path: ctx.path, error: error.stack ?? error.message }),
   );
@@ -172,12 +189,19 @@ export async function createOAuth(deps: {
     }),
   });
   const ownGrants = createOwnGrants({ clients });
+  const backChannelLogout = createBackChannelLogout({
+    ...deps,
+    issuer: config.issuer,
+    privateJwks: keys.privateJwks,
+  });
   return {
     requireToken,
     resources,
     addGrants: ownGrants.add,
     addDirectGrants: (grants) => addDirectGrants({ provider, clients, resources }, grants),
     maintainKeys: keys.maintain,
+    outboxHandlers: backChannelLogout.outboxHandlers,
+    tellEndedSessions: backChannelLogout.tick,
     sweep: async () => void (await sweepExpired(storage, clock.now())),
     handler: createEdge({
       issuer: config.issuer,
@@ -210,6 +234,8 @@ function finishAnswers(
     issuer: string;
     audit: Audit;
     clients: ClientRegistry;
+    storage: Storage;
+    clock: Clock;
     sessions: EndableSessions;
     revocations: Revocations;
     introspection: Introspection;
@@ -226,6 +252,7 @@ function finishAnswers(
   provider.use(async (ctx: KoaContextWithOIDC, next: () => Promise<void>) => {
     await next();
     const body: unknown = ctx.body;
+    await joinSessionOf(ctx, deps);
     if (ctx.oidc?.route === "token" && ctx.status === 200) await auditTokens(audit, ctx);
     if (typeof body === "object" && body !== null && "error" in body) {
       Object.assign(body, ctx.state["errorMembers"]);
@@ -264,6 +291,19 @@ function finishAnswers(
     if (ctx.path.startsWith("/oauth/") && ctx.type === "application/json")
       ctx.set("content-type", "application/json");
   });
+}
+
+/** A client that gets a code, and wants to hear when the session ends, takes part in it from then on. */
+async function joinSessionOf(
+  ctx: KoaContextWithOIDC,
+  deps: { clients: ClientRegistry; storage: Storage; clock: Clock },
+): Promise<void> {
+  if (ctx.oidc?.route !== "authorization" && ctx.oidc?.route !== "resume") return;
+  const { sid, accountId, clientId } = ctx.oidc.entities.AuthorizationCode ?? {};
+  if (!sid || !accountId || !clientId) return;
+  const client = await deps.clients.find(clientId);
+  if (client?.backchannelLogoutUri)
+    await joinSession(deps.storage, { sid, clientId, userId: accountId }, deps.clock.now());
 }
 
 /**

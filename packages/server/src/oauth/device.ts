@@ -153,7 +153,8 @@ export function createDeviceFlow(deps: {
           .where("model", "=", "DeviceCode")
           .where("id_hash", "=", found.row.id_hash)
           .execute();
-        if (allow) await joinSession(tx, { sid: session.id, clientId: found.client.id, userId }, now);
+        if (allow && found.client.backchannelLogoutUri)
+          await joinSession(tx, { sid: session.id, clientId: found.client.id, userId }, now);
         await audit.appendIn(tx, {
           action: oauthEvents.deviceDecided,
           userId,

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type JWTVerifyGetKey, errors as joseErrors, jwtVerify } from "jose";
 import type { Provider } from "oidc-provider";
 import type { Audit } from "../audit/index.ts";
+import { LOGOUT_TOKEN_TYPE } from "./back-channel-logout.ts";
 import type { ClientRegistry } from "./clients.ts";
 import type { EndableSessions } from "./create.ts";
 import { oauthEvents } from "./events.ts";
@@ -38,7 +39,11 @@ export function createHintedLogout(deps: {
         algorithms: ALGORITHMS,
         currentDate: new Date(0),
       });
-      if (protectedHeader.typ === "at+jwt" || typeof payload.aud !== "string" || !payload.sub)
+      if (
+        ["at+jwt", LOGOUT_TOKEN_TYPE].includes(protectedHeader.typ ?? "") ||
+        typeof payload.aud !== "string" ||
+        !payload.sub
+      )
         return undefined;
       return { userId: payload.sub, clientId: payload.aud };
     } catch (error) {

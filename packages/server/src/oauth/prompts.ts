@@ -27,9 +27,11 @@ export function promptPolicy(deps: {
   login.checks.add(
     new interactionPolicy.Check("browser_session", "the user must log in", async (ctx) => {
       const session = await deps.sessions.current(toRequest(ctx));
-      return session?.userId === ctx.oidc.session?.accountId
-        ? interactionPolicy.Check.NO_NEED_TO_PROMPT
-        : interactionPolicy.Check.REQUEST_PROMPT;
+      const { session: core, client } = ctx.oidc;
+      if (session?.userId !== core?.accountId) return interactionPolicy.Check.REQUEST_PROMPT;
+      // The `sid` of the ID token names our session: the core's own ends and begins as it likes.
+      if (session && client) core?.sidFor(client.clientId, session.id);
+      return interactionPolicy.Check.NO_NEED_TO_PROMPT;
     }),
   );
   // A context that is asked for by `acr_values` is voluntary (OpenID Connect Core section 5.5.1.1): after one

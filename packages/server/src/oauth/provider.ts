@@ -86,6 +86,8 @@ export function createProvider(deps: ProviderDeps): Provider {
   provider.use(endStolenCodes(provider));
   useHashedSecrets(provider, deps.clients, deps.provenClient);
   useOwnRedirectCheck(provider);
+  // Published SDKs keep the `sid` of each ID token, whether they want a back-channel logout or not.
+  Object.defineProperty(provider.Client.prototype, "includeSid", { value: () => true });
   return provider;
 }
 
@@ -229,6 +231,8 @@ async function correctMetadata(ctx: KoaContextWithOIDC, next: () => Promise<void
 function discoveryOf(config: Config) {
   const { dynamic, clientIdDocuments } = config.registration;
   return {
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
     ...(dynamic ? { registration_endpoint: `${config.issuer}oidc/register` } : {}),
     ...(clientIdDocuments ? { client_id_metadata_document_supported: true } : {}),
   };
