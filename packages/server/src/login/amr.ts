@@ -1,6 +1,16 @@
 /** Ways of proving who one is, as RFC 8176 section 2 names them; `fed`, another provider's word, is not in it. */
 export type Amr = "pwd" | "otp" | "sms" | "pop" | "user" | "mfa" | "fed";
 
+/** By what something was proven: a method's name, or the connection that vouched for it. */
+export type MethodName =
+  | "password"
+  | "passkey"
+  | "email-code"
+  | "sms-code"
+  | "totp"
+  | "recovery-code"
+  | `connection:${string}`;
+
 /**
  * Authentication contexts that a log-in can reach, the weakest first. Apps ask for them by `acr_values`.
  * @see OpenID Provider Authentication Policy Extension section 4, OpenID Connect EAP ACR Values section 2

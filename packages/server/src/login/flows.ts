@@ -3,7 +3,7 @@ import { tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Queryable, Storage } from "../storage/index.ts";
-import type { Acr, Amr } from "./amr.ts";
+import type { Acr, Amr, MethodName } from "./amr.ts";
 import type { LoginTables } from "./store.ts";
 
 /** What a log-in is for: the same from its first page to its last. */
@@ -21,7 +21,12 @@ export interface FlowRequest {
   readonly invitation?: string | undefined;
   /** What this browser's session had proven before, for a log-in that only adds to it; `at` in milliseconds. */
   readonly carried?:
-    | { readonly userId: string; readonly amr: readonly Amr[]; readonly at: number }
+    | {
+        readonly userId: string;
+        readonly amr: readonly Amr[];
+        readonly methods: readonly MethodName[];
+        readonly at: number;
+      }
     | undefined;
 }
 
@@ -34,6 +39,14 @@ export interface Flow extends FlowRequest {
   /** Who has proven a first factor; `undefined` before. */
   readonly userId: string | undefined;
   readonly amr: readonly Amr[];
+  /** By what it was proven, in the order of the proofs. */
+  readonly methods: readonly MethodName[];
+}
+
+/** A proof: what it says of the person (RFC 8176), and by what it was made. */
+export interface Proof {
+  readonly amr: readonly Amr[];
+  readonly methods: readonly [MethodName, ...MethodName[]];
 }
 
 /** Keeps log-ins that are under way. */
@@ -46,7 +59,7 @@ export interface Flows {
    * Adds proofs; `undefined` when the flow is over, or somebody else has proven something in it. The first
    * caller decides whose flow it is.
    */
-  addProof(flow: Flow, userId: string, amr: readonly Amr[]): Promise<Flow | undefined>;
+  addProof(flow: Flow, userId: string, proof: Proof): Promise<Flow | undefined>;
   /** Ends the flow; true for exactly one of any number of callers. */
   end(flow: Flow, on?: Queryable): Promise<boolean>;
   /** Removes a bounded number of flows that are over; for background work. */
@@ -76,13 +89,15 @@ export function createFlows(deps: { storage: Storage; clock: Clock }): Flows {
           identifier,
           user_id: request.carried?.userId ?? null,
           amr: JSON.stringify(request.carried?.amr ?? []),
+          methods: JSON.stringify(request.carried?.methods ?? []),
           proven_at: null,
           created_at: now,
           expires_at: now + FLOW_MS,
         })
         .execute();
       const { carried } = request;
-      return { ...request, id, identifier, userId: carried?.userId, amr: carried?.amr ?? [] };
+      const { amr, methods } = carried ?? { amr: [], methods: [] };
+      return { ...request, id, identifier, userId: carried?.userId, amr, methods };
     },
 
     async find(browser, id) {
@@ -97,13 +112,14 @@ export function createFlows(deps: { storage: Storage; clock: Clock }): Flows {
       return row && toFlow(id, row);
     },
 
-    async addProof(flow, userId, amr) {
+    async addProof(flow, userId, proof) {
       if (flow.expectedUserId !== undefined && flow.expectedUserId !== userId) return undefined;
       const now = clock.now();
-      const all = [...new Set([...flow.amr, ...amr])];
+      const amr = JSON.stringify([...new Set([...flow.amr, ...proof.amr])]);
+      const methods = JSON.stringify([...new Set([...flow.methods, ...proof.methods])]);
       const row = await table()
         .updateTable("login_flows")
-        .set({ user_id: userId, amr: JSON.stringify(all), proven_at: now, expires_at: now + PROVEN_MS })
+        .set({ user_id: userId, amr, methods, proven_at: now, expires_at: now + PROVEN_MS })
         .where("id_hash", "=", tokenHash(flow.id))
         .where("expires_at", ">", now)
         .where((eb) => eb.or([eb("user_id", "is", null), eb("user_id", "=", userId)]))
@@ -135,6 +151,7 @@ function toFlow(id: string, row: LoginTables["login_flows"]): Flow {
     // Written by begin() and addProof().
     ...(JSON.parse(row.request) as FlowRequest),
     amr: JSON.parse(row.amr) as Amr[],
+    methods: JSON.parse(row.methods) as MethodName[],
     id,
     identifier: row.identifier,
     userId: row.user_id ?? undefined,

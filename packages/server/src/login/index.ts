@@ -1,8 +1,8 @@
 import type { Secret } from "../lib/secret.ts";
 import type { Queryable } from "../storage/index.ts";
-import type { Acr, Amr } from "./amr.ts";
+import type { Acr, Amr, MethodName } from "./amr.ts";
 
-export { ACR, type Acr, type Amr, acrOf } from "./amr.ts";
+export { ACR, type Acr, type Amr, acrOf, type MethodName } from "./amr.ts";
 export { createLogin, type Login } from "./create.ts";
 
 /** A person's login in one browser. */
@@ -18,6 +18,8 @@ export interface BrowserSession {
   readonly renewedAt: number;
   /** How they proved it. */
   readonly amr: readonly Amr[];
+  /** By what they proved it, in the order of the proofs. */
+  readonly methods: readonly MethodName[];
   /** The authentication context that these proofs reach. */
   readonly acr: Acr;
   /** Goes into each form of this session as the field `csrf`. */
@@ -51,8 +53,13 @@ export interface Sessions extends BrowserSessions {
   start(
     request: Request,
     user: { readonly id: string },
-    /** `authenticatedAt` in milliseconds; default now. */
-    proof: { readonly amr: readonly Amr[]; readonly authenticatedAt?: number | undefined },
+    proof: {
+      readonly amr: readonly Amr[];
+      /** Default: none, as an organization that takes some methods alone refuses. */
+      readonly methods?: readonly MethodName[];
+      /** In milliseconds; default now. */
+      readonly authenticatedAt?: number | undefined;
+    },
   ): Promise<string>;
   /** Ends the session of the request's cookie; returns the `Set-Cookie` value that clears it. */
   end(request: Request): Promise<string>;

@@ -9,7 +9,7 @@ import { type Html, renderPage } from "../pages/layout.ts";
 import { ACR, type Acr, type Amr, acrOf, satisfies } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
 import { loginEvents } from "./events.ts";
-import type { Flow, Flows } from "./flows.ts";
+import type { Flow, Flows, Proof } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
 import type { BrowserSession, Sessions } from "./index.ts";
 import type { LoginMethod } from "./methods/index.ts";
@@ -52,11 +52,17 @@ export interface LoginKit {
   clientOf(flow: Pick<Flow, "clientId">): Promise<Client | undefined>;
   /**
    * What somebody has just proven: goes on to the second factor when one is due, and otherwise logs in and
-   * goes on to where they wanted. Call it once the proof has been used up.
+   * goes on to where they wanted. Call it once the proof has been used up. `methods` says by what it was proven.
    */
-  prove(request: Request, flow: Flow, userId: string, amr: readonly Amr[]): Promise<Response>;
+  prove(
+    request: Request,
+    flow: Flow,
+    userId: string,
+    amr: readonly Amr[],
+    ...methods: Proof["methods"]
+  ): Promise<Response>;
   /** Adds a proof and stays: for a page that has something to show before `proceed`. `undefined`: the flow is over. */
-  addProof(flow: Flow, userId: string, amr: readonly Amr[]): Promise<Flow | undefined>;
+  addProof(flow: Flow, userId: string, proof: Proof): Promise<Flow | undefined>;
   /** Goes on from what has been proven, as `prove` does. */
   proceed(request: Request, flow: Flow): Promise<Response>;
   hasSecondFactor(userId: string): Promise<boolean>;
@@ -161,14 +167,14 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     const cookie = await sessions.start(
       request,
       { id: userId },
-      { amr: flow.amr, authenticatedAt: carriedAt },
+      { amr: flow.amr, methods: flow.methods, authenticatedAt: carriedAt },
     );
     await deps.audit.append({
       action: loginEvents.loggedIn,
       userId,
       clientId: flow.clientId,
       outcome: "allowed",
-      details: { amr: flow.amr.join(" ") },
+      details: { amr: flow.amr.join(" "), methods: flow.methods.join(" ") },
     });
     return redirect(flow.returnTo, cookie);
   }
@@ -215,8 +221,8 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     },
     addProof: flows.addProof,
     proceed,
-    async prove(request, flow, userId, amr) {
-      const proven = await flows.addProof(flow, userId, amr);
+    async prove(request, flow, userId, amr, ...methods) {
+      const proven = await flows.addProof(flow, userId, { amr, methods });
       return proven ? proceed(request, proven) : expired(request);
     },
     hasSecondFactor: async (userId) => (await secondFactors(userId)).length > 0,

@@ -123,7 +123,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       };
       const user = await deps.accounts.create(account);
       const flow = await beginFlow(deps, request, form, { email: form.email });
-      return await kit.prove(request, flow, user.id, ["pwd"]);
+      return await kit.prove(request, flow, user.id, ["pwd"], "password");
     } catch (error) {
       const problem = ApiError.is(error) ? signUpProblem(language, error.code, password) : undefined;
       if (!problem) throw error;
@@ -220,7 +220,12 @@ function beginFlow(
     expectedUserId: (carried ?? confirms)?.userId,
     ...(carried
       ? {
-          carried: { userId: carried.userId, amr: carried.amr, at: carried.authenticatedAt },
+          carried: {
+            userId: carried.userId,
+            amr: carried.amr,
+            methods: carried.methods,
+            at: carried.authenticatedAt,
+          },
         }
       : {}),
   };

@@ -4,7 +4,7 @@ import { randomToken } from "../crypto/random.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Storage } from "../storage/index.ts";
-import { ACR, type Amr, acrOf, satisfies, wantedAcr } from "./amr.ts";
+import { ACR, type Amr, acrOf, type MethodName, satisfies, wantedAcr } from "./amr.ts";
 import { loginError } from "./errors.ts";
 import type { BrowserSession, Sessions } from "./index.ts";
 import type { LoginTables } from "./store.ts";
@@ -54,6 +54,7 @@ export function createSessions(deps: {
         "sessions.last_seen_at",
         "sessions.expires_at",
         "sessions.amr",
+        "sessions.methods",
         "sessions.renewed_at",
         "sessions.created_at",
         "users.email",
@@ -76,6 +77,7 @@ export function createSessions(deps: {
       authenticatedAt: row.authenticated_at,
       renewedAt: row.renewed_at ?? row.created_at,
       amr,
+      methods: JSON.parse(row.methods) as MethodName[],
       acr: acrOf(amr),
       csrf: keyedHash(csrfKey, idHash),
     };
@@ -103,6 +105,7 @@ export function createSessions(deps: {
         authenticated_at: proof.authenticatedAt ?? now,
         expires_at: now + absoluteMs,
         amr: JSON.stringify(proof.amr),
+        methods: JSON.stringify(proof.methods ?? []),
         renewed_at: now,
       };
       if (!(await renew(request, user.id, proven))) {

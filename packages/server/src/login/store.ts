@@ -30,6 +30,8 @@ export interface LoginTables {
     authenticated_at: number;
     expires_at: number;
     amr: string;
+    /** JSON: names of methods. */
+    methods: string;
     user_agent: string | null;
     renewed_at: number | null;
   };
@@ -40,6 +42,7 @@ export interface LoginTables {
     identifier: string;
     user_id: string | null;
     amr: string;
+    methods: string;
     proven_at: number | null;
     created_at: number;
     expires_at: number;

@@ -16,11 +16,16 @@ export type OrganizationChoice =
 
 export type ChooseOrganization = (ctx: KoaContextWithOIDC) => Promise<OrganizationChoice>;
 
-/** By what a browser session was started, in the words of an organization's connections. */
-export function connectionOf(session: { readonly amr: readonly string[] } | undefined): string | undefined {
-  if (session?.amr.includes("pwd")) return "password";
-  if (session?.amr.some((method) => method === "hwk" || method === "swk")) return "passkey";
-  return session?.amr.includes("otp") ? "code" : undefined;
+/**
+ * What a log-in was proven by, in the words of an organization's connections. A second factor of our own is none:
+ * it says nothing about where the person comes from.
+ */
+export function connectionsOf(methods: readonly string[]): readonly string[] {
+  return methods.flatMap((method) => {
+    if (method.startsWith("connection:")) return method.slice("connection:".length);
+    if (method === "email-code" || method === "sms-code") return "code";
+    return method === "password" || method === "passkey" ? method : [];
+  });
 }
 
 /** Decides once a request, from the request, the client and the memberships as they are now. */
@@ -40,8 +45,9 @@ export function createOrganizationChoice(deps: {
   ): Promise<OrganizationChoice> {
     if (!organization) return { state: "refused" };
     const allowed = await organizations.allowedConnections(organization.id);
-    const connection = allowed && connectionOf(await sessions.current(toRequest(ctx)));
-    if (allowed && (connection === undefined || !allowed.has(connection))) return { state: "refused" };
+    const session = await sessions.current(toRequest(ctx));
+    const connection = allowed && connectionsOf(session?.methods ?? []).find((name) => allowed.has(name));
+    if (allowed && connection === undefined) return { state: "refused" };
     const member = await organizations.membershipOf(userId, organization.id);
     if (member) return { state: "chosen", organization };
     if (connection === undefined) return { state: "refused" };

@@ -12,6 +12,7 @@ import { organizations } from "./0010-organizations.ts";
 import { roles } from "./0011-roles.ts";
 import { wire } from "./0012-wire.ts";
 import { secondFactors } from "./0014-second-factors.ts";
+import { sessionMethods } from "./0018-session-methods.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
 export const migrations: readonly Migration[] = [
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   roles,
   wire,
   secondFactors,
+  sessionMethods,
 ];

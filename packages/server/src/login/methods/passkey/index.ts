@@ -57,7 +57,7 @@ export function createPasskeyMethod(deps: PasskeyMethodDeps): PasskeyMethod {
 
   async function attempt(request: Request, flow: Flow, answer: string): Promise<Response> {
     const userId = await passkeys.proveLogin(termsOf(request, flow), answer);
-    if (userId !== undefined) return kit.prove(request, flow, userId, PASSKEY_AMR);
+    if (userId !== undefined) return kit.prove(request, flow, userId, PASSKEY_AMR, "passkey");
     return show(request, flow, pickLanguage(request).texts.passkey.refused);
   }
 

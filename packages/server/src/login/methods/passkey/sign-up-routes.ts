@@ -57,7 +57,7 @@ export function passkeySignUpRoutes(deps: PasskeySignUpRouteDeps): Hono {
     try {
       const user = await deps.signUpWithPasskey(registration, { keyName, locale: tag });
       const flow = await deps.beginFlow(request, { ...form, email: user.email });
-      return await kit.prove(request, flow, user.id, PASSKEY_AMR);
+      return await kit.prove(request, flow, user.id, PASSKEY_AMR, "passkey");
     } catch (error) {
       if (!ApiError.is(error)) throw error;
       const problem = error.code === "login.email_invalid" ? texts.signUp.emailInvalid : texts.signUp.failed;

@@ -37,7 +37,7 @@ export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): Pas
 
   async function attempt(request: Request, flow: Flow, password: string): Promise<Response> {
     const result = await accounts.authenticate(flow.identifier, secret(password));
-    if (result.outcome === "ok") return kit.prove(request, flow, result.user.id, ["pwd"]);
+    if (result.outcome === "ok") return kit.prove(request, flow, result.user.id, ["pwd"], "password");
     const { login } = pickLanguage(request).texts;
     return result.outcome === "locked"
       ? show(request, flow, login.locked, 429)

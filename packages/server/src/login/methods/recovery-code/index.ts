@@ -48,7 +48,7 @@ export function createRecoveryCodeMethod(deps: RecoveryCodeMethodDeps): LoginMet
     }
     await lockout.clear(key);
     await audit.append({ action: loginEvents.recoveryCodeUsed, userId, outcome: "allowed" });
-    return kit.prove(request, flow, userId, ["otp", "mfa"]);
+    return kit.prove(request, flow, userId, ["otp", "mfa"], "recovery-code");
   }
 
   return {

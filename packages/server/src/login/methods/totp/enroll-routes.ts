@@ -41,7 +41,7 @@ export function totpEnrollRoutes(deps: EnrollDeps): Hono {
     const language = pickLanguage(request);
     const codes = await enrolled(deps, userId, factor, readCode(fields.get("code") ?? ""));
     if (!codes) return showSecret(request, flow, factor, language.texts.totp.wrong);
-    const proven = await kit.addProof(flow, userId, ["otp", "mfa"]);
+    const proven = await kit.addProof(flow, userId, { amr: ["otp", "mfa"], methods: ["totp"] });
     if (!proven) return kit.expired(request);
     if (codes.length === 0) return kit.proceed(request, proven);
     const body = codesView(language, codes, goOnForm(kit, request, flow, language.texts.common.continue));

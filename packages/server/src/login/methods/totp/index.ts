@@ -57,7 +57,7 @@ export function createTotpMethod(deps: TotpMethodDeps): LoginMethod {
       return show(request, flow, totp.wrong, 401);
     }
     await lockout.clear(key);
-    return kit.prove(request, flow, userId, ["otp", "mfa"]);
+    return kit.prove(request, flow, userId, ["otp", "mfa"], "totp");
   }
 
   return {
