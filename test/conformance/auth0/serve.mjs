@@ -1,10 +1,17 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
 // The driver's end of the IPC channel: takes a command with its parameters, answers with what came of it.
 
-/** Answers commands until the channel closes. A message is `{ id, command, ...params }`. */
+const login = new AsyncLocalStorage();
+
+/** Who is logged in to the host while a command runs: the `session` of the message. */
+export const current = () => login.getStore();
+
+/** Answers commands until the channel closes. A message is `{ id, command, session, ...params }`. */
 export function serve(commands) {
-  process.on("message", async ({ id, command, ...params }) => {
+  process.on("message", async ({ id, command, session, ...params }) => {
     try {
-      const answer = await commands[command](params);
+      const answer = await login.run(session, () => commands[command](params));
       process.send({ id, answer: answer ?? null });
     } catch (error) {
       process.send({ id, problem: tell(error) });

@@ -7,6 +7,7 @@ const {
   Auth0AI,
   getAccessTokenFromTokenVault,
   getAsyncAuthorizationCredentials,
+  getDeviceAuthorizerCredentials,
 } = require("@auth0/ai-vercel");
 const { errorSerializer, withInterruptions } = require("@auth0/ai-vercel/interrupts");
 const {
@@ -26,6 +27,7 @@ const { scriptedModel } = require("./scripted-model.cjs");
 const { current, serve } = require("./serve.cjs");
 
 const { CALENDAR_URL, SHOP_URL } = process.env;
+const NOTES_AUDIENCE = "https://notes.sandbox.example/";
 const SHOP_AUDIENCE = "https://shop.sandbox.example/";
 
 // Domain and client come from AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
@@ -96,6 +98,16 @@ const tools = {
       inputSchema: z.object({ title: z.string(), start: z.string(), end: z.string() }),
       execute: (event) =>
         callCalendar("/calendar/v1/events", { method: "POST", body: JSON.stringify(event) }),
+    }),
+  ),
+  readNotes: auth0AI.withDeviceAuthorizationFlow({
+    scopes: ["openid", "notes:read"],
+    audience: NOTES_AUDIENCE,
+  })(
+    tool({
+      description: "Reads notes for the person who let this device in",
+      inputSchema: z.object({}),
+      execute: async () => getDeviceAuthorizerCredentials(),
     }),
   ),
   placeOrder: withApproval({})(shopTool("Places an order, once it was approved")),
@@ -179,4 +191,5 @@ const commands = {
   },
 };
 
-serve(commands);
+// The FGA client asks for its variables as soon as it is made.
+serve(process.env.FGA_STORE_ID ? { ...commands, ...require("./fga-commands.cjs") } : commands);

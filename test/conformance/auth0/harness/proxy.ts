@@ -41,6 +41,9 @@ export interface BreakingProxy {
   close(): Promise<void>;
 }
 
+/** Of a path, the part that is another in every run. */
+const STORE_ID = /[0-9A-HJKMNP-TV-Z]{26}/;
+
 export async function startProxy(options: {
   port: number;
   host?: string;
@@ -54,7 +57,7 @@ export async function startProxy(options: {
   let watchBrowser = false;
 
   const listener = (request: IncomingMessage, response: ServerResponse) => {
-    const [path = "/"] = (request.url ?? "/").split("?");
+    const [path = "/"] = (request.url ?? "/").replace(STORE_ID, "{id}").split("?");
     const watched = asides === 0 && (watchBrowser || request.headers["user-agent"] !== PERSON);
     if (watched) requests.push(`${request.method} ${path}`);
     const applies = watched && breakage?.path === path && breakage.method === request.method;

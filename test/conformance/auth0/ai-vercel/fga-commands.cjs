@@ -6,7 +6,7 @@ const { FGAFilter } = require("@auth0/ai");
 const { Auth0AI } = require("@auth0/ai-vercel");
 const { tool } = require("ai");
 const { z } = require("zod");
-const { current, serve } = require("./serve.cjs");
+const { current } = require("./serve.cjs");
 
 const deleteDocument = new Auth0AI.FGA().withFGA(
   {
@@ -23,7 +23,7 @@ const deleteDocument = new Auth0AI.FGA().withFGA(
   }),
 );
 
-serve({
+module.exports = {
   /** Those of the documents that a retriever found which the user may see. */
   filter({ documents }) {
     const user = `user:${current().userId}`;
@@ -32,4 +32,4 @@ serve({
   },
 
   deleteDocument: (input) => deleteDocument.execute(input, { toolCallId: "call-1", messages: [] }),
-});
+};
