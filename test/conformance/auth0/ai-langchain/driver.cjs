@@ -19,6 +19,8 @@ const { current, serve } = require("../serve.mjs");
 
 const { CALENDAR_URL } = process.env;
 const auth0AI = new Auth0AI();
+// A device holds no secret: it is a client of its own.
+const deviceAI = new Auth0AI({ auth0: { clientId: process.env.DEVICE_CLIENT_ID } });
 
 // The refresh token comes from the graph's configuration, as the package has it by default.
 const readCalendar = auth0AI.withTokenForConnection({ connection: "calendar", scopes: ["calendar.read"] })(
@@ -46,7 +48,7 @@ const placeOrder = auth0AI.withAsyncUserConfirmation({
   }),
 );
 
-const readNotes = auth0AI.withDeviceAuthorizationFlow({
+const readNotes = deviceAI.withDeviceAuthorizationFlow({
   scopes: ["openid", "notes:read"],
   audience: "https://notes.sandbox.example/",
 })(

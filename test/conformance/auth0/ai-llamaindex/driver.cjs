@@ -16,6 +16,8 @@ const { current, serve } = require("../serve.mjs");
 
 const { CALENDAR_URL } = process.env;
 const auth0AI = new Auth0AI();
+// A device holds no secret: it is a client of its own.
+const deviceAI = new Auth0AI({ auth0: { clientId: process.env.DEVICE_CLIENT_ID } });
 
 const readCalendar = auth0AI.withTokenVault({
   connection: "calendar",
@@ -52,9 +54,13 @@ const placeOrder = auth0AI.withAsyncAuthorization({
   }),
 );
 
-const readNotes = auth0AI.withDeviceAuthorizationFlow({
+const readNotes = deviceAI.withDeviceAuthorizationFlow({
   scopes: ["openid", "notes:read"],
   audience: "https://notes.sandbox.example/",
+  async onAuthorizationRequest(request, credentials) {
+    process.send({ notice: request });
+    await credentials;
+  },
 })(
   tool(async () => getDeviceAuthorizerCredentials(), {
     name: "readNotes",

@@ -35,8 +35,9 @@ const approval = new AsyncAuthorizerBase(
     authorizationDetails: async (purchase) => [{ type: "purchase", ...purchase }],
   },
 );
+// A device holds no secret: it is a client of its own.
 const device = new DeviceAuthorizerBase(
-  {},
+  { clientId: process.env.DEVICE_CLIENT_ID },
   { store, scopes: ["openid", "notes:read"], audience: "https://notes.sandbox.example/" },
 );
 const owner = process.env.FGA_STORE_ID

@@ -32,6 +32,8 @@ const SHOP_AUDIENCE = "https://shop.sandbox.example/";
 
 // Domain and client come from AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET.
 const auth0AI = new Auth0AI();
+// A device holds no secret: it is a client of its own.
+const deviceAI = new Auth0AI({ auth0: { clientId: process.env.DEVICE_CLIENT_ID } });
 
 const withCalendar = (scopes) =>
   auth0AI.withTokenVault({
@@ -100,7 +102,7 @@ const tools = {
         callCalendar("/calendar/v1/events", { method: "POST", body: JSON.stringify(event) }),
     }),
   ),
-  readNotes: auth0AI.withDeviceAuthorizationFlow({
+  readNotes: deviceAI.withDeviceAuthorizationFlow({
     scopes: ["openid", "notes:read"],
     audience: NOTES_AUDIENCE,
   })(

@@ -27,7 +27,10 @@ export type Absent =
 export const notOffered: Absent = { notOffered: true };
 
 /** Does what a command of the package's driver says. */
-export type Driver = Host["ask"];
+export type Driver = Host["ask"] & {
+  /** What the driver told without being asked, oldest first. */
+  readonly notices: Host["notices"];
+};
 
 /** A published package, and what there is to say of each feature. */
 export interface Subject {
@@ -96,7 +99,7 @@ export async function withSubject<T>(
   try {
     const own = await world.proxy.aside(async () => subject.env?.(world));
     host = startHost(join(folder, subject.driver), { ...world.env, ...own });
-    return await work(world, host.ask);
+    return await work(world, Object.assign(host.ask, { notices: host.notices }));
   } finally {
     await host?.stop();
     await world.close();

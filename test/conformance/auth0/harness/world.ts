@@ -18,6 +18,9 @@ export const NOTES = "https://notes.sandbox.example/";
 /** A client that authenticates with its key. */
 export const KEY_CLIENT = "key-holder";
 
+/** A public client on a device without a browser. */
+export const DEVICE_CLIENT = "television";
+
 /** Somebody with an account at the server, and a refresh token of the agent's host. */
 export interface User extends Person {
   readonly refreshToken: string;
@@ -86,6 +89,7 @@ export async function startWorld(): Promise<World> {
       AUTH0_CLIENT_SECRET: TEST_SECRET,
       NODE_EXTRA_CA_CERTS: certificates.caFile,
       APP_BASE_URL: APP_URL,
+      DEVICE_CLIENT_ID: DEVICE_CLIENT,
       CALENDAR_URL: running.provider.url,
       SHOP_URL: shop.url,
     },
@@ -130,7 +134,17 @@ function describeApp(config: Record<string, unknown>, jwk: object): void {
   if (!assistant) throw new Error("the test configuration has no assistant");
   assistant.apis[NOTES] = { scopes: ["notes:read"] };
   assistant.apis[`${config["issuer"]}fga/`] = { scopes: [] };
-  void jwk;
+  clients.push(
+    // Confidential by its key; published SDKs send an assertion where others send the secret.
+    { ...assistant, id: KEY_CLIENT, name: "Key holder", secret: undefined, jwks: { keys: [jwk] } } as never,
+    {
+      id: DEVICE_CLIENT,
+      name: "Television",
+      redirectUris: [],
+      grantTypes: ["device_code", "refresh_token"],
+      apis: { [NOTES]: { scopes: ["notes:read"] } },
+    } as never,
+  );
 }
 
 /** A public RSA key as the server's configuration takes it, and its private half for the package. */

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { answerNewest, answerWhenAsked } from "../../../support/approvals.ts";
 import { TEST_SECRET } from "../../../support/server.ts";
 import { at, failing, replacing, without } from "../harness/breakages.ts";
-import { claimsOf } from "../harness/claims.ts";
+import { assertTokenFor, claimsOf } from "../harness/claims.ts";
 import { createStore, DOCUMENTS } from "../harness/documents.ts";
 import { KETTLE } from "../harness/purchase.ts";
 import { type Cell, type Driver, notOffered, type Subject } from "../harness/subject.ts";
-import type { User, World } from "../harness/world.ts";
+import { NOTES, type User, type World } from "../harness/world.ts";
 
 const token = at("POST /oauth/token");
 const BATCH_CHECK = "POST /stores/{id}/batch-check";
@@ -105,6 +105,67 @@ const fga: Cell = {
   },
 };
 
+const DEVICE_CODE = "POST /oauth/device/code";
+
+/** Interrupt with a code, the person enters it, resume. */
+const device: Cell = {
+  requests: [DEVICE_CODE, "POST /oauth/token"],
+  broken: {
+    "no code can be had": at(DEVICE_CODE)(failing(400, "invalid_request")),
+    "the user code is another": at(DEVICE_CODE)(replacing("user_code", "AAAA-AAAA")),
+    "the answer never comes": token(failing(403, "authorization_pending")),
+    "the user refuses": token(failing(403, "access_denied")),
+  },
+  async run(world, driver) {
+    const user = await world.newUser();
+    const threadID = `device-${++threads}`;
+    const { interrupt } = await call(driver, user, "readNotes", threadID);
+    assert.equal(interrupt?.code, "DEVICE_AUTHORIZATION_PENDING");
+    await letDeviceIn(user, interrupt.response);
+    const { value } = await call(driver, user, "readNotes", threadID);
+    const wanted = { audience: NOTES, scope: "notes:read", userId: user.userId };
+    assertTokenFor(String(value?.accessToken), wanted);
+  },
+};
+
+/** The tool waits, and tells the host of the code. */
+const blockingDevice: Cell = {
+  ...device,
+  broken: {
+    "no code can be had": at(DEVICE_CODE)(failing(400, "invalid_request")),
+    "the user refuses": token(failing(403, "access_denied")),
+  },
+  async run(world, driver) {
+    const user = await world.newUser();
+    const told = driver.notices.length;
+    const running = call(driver, user, "readNotes", `device-${++threads}`);
+    await Promise.race([running.then(() => undefined), until(() => driver.notices.length > told)]);
+    const notice = driver.notices[told] as DeviceCode | undefined;
+    if (notice) await letDeviceIn(user, notice);
+    const { value } = await running;
+    assertTokenFor(String(value?.accessToken), { audience: NOTES, scope: "notes:read", userId: user.userId });
+  },
+};
+
+interface DeviceCode {
+  readonly verificationUri: string;
+  readonly userCode: string;
+}
+
+async function letDeviceIn(user: User, { verificationUri, userCode }: DeviceCode): Promise<void> {
+  const form = await user.agent.open(verificationUri);
+  const page = await user.agent.submit(form, { user_code: userCode });
+  const done = await user.agent.submit(page, { decision: "allow" });
+  assert.match(done.text, /The device is logged in/);
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    assert.ok(tries < 200, "nothing was told within ten seconds");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 /** The variables that the packages read for the FGA API. */
 async function fgaEnvironment(world: World): Promise<Record<string, string>> {
   return {
@@ -128,7 +189,7 @@ const features: Subject["features"] = {
   connect: notOffered,
   vault,
   ciba,
-  device: { notRun: "the server has no device flow" },
+  device,
   client_credentials: notOffered,
   fga,
   userinfo: notOffered,
@@ -178,7 +239,7 @@ export const aiLlamaindex: Subject = {
   folder: "ai-llamaindex",
   driver: "driver.cjs",
   quick: false,
-  note: "`@auth0/ai-llamaindex` gives each run of a tool another id, so a second run does not find the question of the first: approvals are run in its `block` mode.",
+  note: "`@auth0/ai-llamaindex` gives each run of a tool another id, so a second run does not find the question of the first: it is run in its `block` mode.",
   env: fgaEnvironment,
-  features: { ...features, ciba: blockingCiba },
+  features: { ...features, ciba: blockingCiba, device: blockingDevice },
 };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { answerNewest } from "../../../support/approvals.ts";
 import { authorize, CALLBACK } from "../../../support/person.ts";
 import { APP_URL, SHOP } from "../../../support/server.ts";
@@ -6,7 +7,7 @@ import { answering, at, failing, forging, replacing, without } from "../harness/
 import { assertTokenFor, claimsOf } from "../harness/claims.ts";
 import { KETTLE } from "../harness/purchase.ts";
 import { type Cell, notOffered, type Subject } from "../harness/subject.ts";
-import { NOTES, ownParty } from "../harness/world.ts";
+import { KEY_CLIENT, NOTES, ownParty } from "../harness/world.ts";
 
 const token = at("POST /oauth/token");
 
@@ -156,6 +157,25 @@ const userinfo: Cell = {
   },
 };
 
+const privateKeyJwt: Cell = {
+  requests: ["POST /oauth/token"],
+  broken: {
+    "the token endpoint fails": token(failing()),
+    "the client is not believed": token(failing(401, "invalid_client")),
+  },
+  async run(world, driver) {
+    const request = { audience: NOTES, keyClientId: KEY_CLIENT };
+    const { access_token: accessToken } = await driver("clientCredentialsByKey", {
+      ...request,
+      key: world.clientKey,
+    });
+    assertTokenFor(accessToken, { audience: NOTES });
+    const foreign = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+    const key = foreign.export({ type: "pkcs8", format: "pem" });
+    await assert.rejects(driver("clientCredentialsByKey", { ...request, key }), /invalid_client/);
+  },
+};
+
 /** `auth0` 4, the Node client that the AI packages stand on. */
 export const subject: Subject = {
   package: "auth0",
@@ -181,7 +201,7 @@ export const subject: Subject = {
     userinfo,
     verify: notOffered,
     dpop: notOffered,
-    private_key_jwt: { notRun: "the server takes no client assertions" },
+    private_key_jwt: privateKeyJwt,
     organizations: { notRun: "the server has no organizations" },
     passwordless: { notRun: "the server has no /passwordless/start" },
     mfa: notOffered,

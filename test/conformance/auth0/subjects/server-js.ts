@@ -5,7 +5,7 @@ import { at, claiming, failing, redirecting, replacing, without } from "../harne
 import { assertTokenFor, claimsOf } from "../harness/claims.ts";
 import { KETTLE } from "../harness/purchase.ts";
 import { type Cell, type Driver, notOffered, type Subject } from "../harness/subject.ts";
-import { NOTES, type User, type World } from "../harness/world.ts";
+import { KEY_CLIENT, NOTES, type User, type World } from "../harness/world.ts";
 
 const token = at("POST /oauth/token");
 const stopAt = (address: string) => address.startsWith(APP_URL);
@@ -166,6 +166,23 @@ const ciba: Cell = {
   },
 };
 
+const privateKeyJwt: Cell = {
+  requests: ["POST /oauth/token"],
+  broken: {
+    "the token endpoint fails": token(failing()),
+    "the client is not believed": token(failing(401, "invalid_client")),
+  },
+  async run(world, driver) {
+    const user = await world.newUser();
+    const visit = { browser: `key browser of ${user.userId}`, keyClientId: KEY_CLIENT };
+    const page = await user.agent.open(await driver("startLoginByKey", { ...visit, key: world.clientKey }), {
+      stopAt,
+    });
+    await driver("completeLoginByKey", { ...visit, url: page.address, key: world.clientKey });
+    assert.equal((await driver("user", visit)).sub, user.userId);
+  },
+};
+
 export const subject: Subject = {
   package: "@auth0/auth0-server-js",
   version: "1.12.1",
@@ -189,7 +206,7 @@ export const subject: Subject = {
     userinfo: notOffered,
     verify: notOffered,
     dpop: notOffered,
-    private_key_jwt: { notRun: "the server takes no client assertions" },
+    private_key_jwt: privateKeyJwt,
     organizations: { notRun: "the server has no organizations" },
     passwordless: { notRun: "the server has no /passwordless/start" },
     mfa: { notRun: "the server has no /mfa/ endpoints" },
