@@ -39,7 +39,14 @@ export async function launchChromium(): Promise<Browser> {
 /** A window of its own: cookies, colour scheme, size. */
 export async function newWindow(
   browser: Browser,
-  options: { phone?: boolean; dark?: boolean; javaScript?: boolean; locale?: string } = {},
+  options: {
+    phone?: boolean;
+    dark?: boolean;
+    javaScript?: boolean;
+    locale?: string;
+    /** As a person does who goes on past the browser's warning: for servers with a test's certificate. */
+    acceptAnyCertificate?: boolean;
+  } = {},
 ): Promise<BrowserContext> {
   const context = await browser.newContext({
     viewport: options.phone ? { width: 390, height: 844 } : { width: 1280, height: 860 },
@@ -47,6 +54,7 @@ export async function newWindow(
     javaScriptEnabled: options.javaScript ?? true,
     locale: options.locale ?? "en-GB",
     timezoneId: "UTC",
+    ignoreHTTPSErrors: options.acceptAnyCertificate ?? false,
     // Pictures are of what is there, not of what is fading in.
     reducedMotion: "reduce",
   });

@@ -22,7 +22,7 @@ export function serve(commands) {
 
 /** An error with what it says of its causes: the packages wrap the server's answer in errors of their own. */
 function tell(error) {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return typeof error === "object" ? JSON.stringify(error) : String(error);
   const code = error.error ?? error.code;
   const own = `${error.name}${code ? ` ${code}` : ""}: ${error.error_description ?? error.message}`;
   return error.cause ? `${own} <- ${tell(error.cause)}` : own;

@@ -53,6 +53,7 @@ export async function startWorld(): Promise<World> {
   const env: Record<string, string> = {};
   const port = await freePort();
   let calendar: CalendarProvider | undefined;
+  const spaUrl = `https://localhost:${await freePort()}`;
   let issuer = "";
   const server: TestServer = await startVaultServer({
     env,
@@ -67,7 +68,7 @@ export async function startWorld(): Promise<World> {
       issuer = String(config["issuer"]);
       // The proxy is where the issuer says; the server is behind it.
       config["listen"] = { host: "127.0.0.1", port };
-      describeApp(config, jwk);
+      describeApp(config, { jwk, spaUrl });
     },
   });
   const domain = new URL(issuer).host;
@@ -89,6 +90,9 @@ export async function startWorld(): Promise<World> {
       AUTH0_CLIENT_SECRET: TEST_SECRET,
       NODE_EXTRA_CA_CERTS: certificates.caFile,
       APP_BASE_URL: APP_URL,
+      SPA_URL: spaUrl,
+      SPA_CERTIFICATE: certificates.certFile,
+      SPA_KEY: certificates.keyFile,
       DEVICE_CLIENT_ID: DEVICE_CLIENT,
       CALENDAR_URL: running.provider.url,
       SHOP_URL: shop.url,
@@ -116,12 +120,16 @@ export async function startWorld(): Promise<World> {
 
 interface ClientEntry {
   readonly id: string;
+  readonly agent: unknown;
   readonly apis: Record<string, { scopes: string[] }>;
   readonly redirectUris: string[];
 }
 
 /** What the configuration of the other tests does not have: an API that takes RS256, and more clients. */
-function describeApp(config: Record<string, unknown>, jwk: object): void {
+function describeApp(
+  config: Record<string, unknown>,
+  { jwk, spaUrl }: { jwk: object; spaUrl: string },
+): void {
   const apis = config["apis"] as object[];
   apis.push({
     audience: NOTES,
@@ -134,6 +142,14 @@ function describeApp(config: Record<string, unknown>, jwk: object): void {
   if (!assistant) throw new Error("the test configuration has no assistant");
   assistant.apis[NOTES] = { scopes: ["notes:read"] };
   assistant.apis[`${config["issuer"]}fga/`] = { scopes: [] };
+  Object.assign(clients.find(({ id }) => id === "spa") ?? {}, {
+    redirectUris: [`${spaUrl}/spa`],
+    postLogoutRedirectUris: [`${spaUrl}/spa`],
+    webOrigins: [spaUrl],
+    firstParty: true,
+    agent: assistant.agent,
+    apis: { [NOTES]: { scopes: ["notes:read"] } },
+  });
   clients.push(
     // Confidential by its key; published SDKs send an assertion where others send the secret.
     { ...assistant, id: KEY_CLIENT, name: "Key holder", secret: undefined, jwks: { keys: [jwk] } } as never,

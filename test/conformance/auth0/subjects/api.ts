@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import { tokenRequest } from "../../../support/person.ts";
 import { TEST_SECRET } from "../../../support/server.ts";
-import { at, failing, forge, otherKeys } from "../harness/breakages.ts";
+import { at, failing, forge, otherKeys, replacing } from "../harness/breakages.ts";
 import { type Cell, notOffered, type Subject } from "../harness/subject.ts";
 import { NOTES, type User, type World } from "../harness/world.ts";
 
@@ -37,7 +37,7 @@ const verify: Cell = {
   broken: {
     "the keys are others": at(JWKS)(otherKeys),
     "there are no keys": at(JWKS)(failing()),
-    "there is no metadata": at(DISCOVERY)(failing()),
+    "the metadata are another issuer's": at(DISCOVERY)(replacing("issuer", "https://other.example/")),
   },
   async run(world, driver) {
     const user = await world.newUser();
