@@ -202,7 +202,7 @@ export const subject: Subject = {
     verify: notOffered,
     dpop: notOffered,
     private_key_jwt: privateKeyJwt,
-    organizations: { notRun: "the server has no organizations" },
+    organizations: { notRun: "not driven yet" },
     passwordless: { notRun: "the server has no /passwordless/start" },
     mfa: notOffered,
     passkey: notOffered,
