@@ -1,7 +1,4 @@
-export function writeConfiguration(options: { ports: Record<string, number>; dataDir: string }): Promise<{
-  issuer: string;
-  assistantUrl: string;
-  shopUrl: string;
-  calendarUrl: string;
-  mailboxUrl: string;
-}>;
+export function writeConfiguration(options: {
+  ports: Record<string, number>;
+  dataDir: string;
+}): Promise<{ issuer: string; assistantUrl: string; shopUrl: string; calendarUrl: string }>;

@@ -6,7 +6,7 @@ import { html } from "hono/html";
 import { type Admin, createAdmin } from "./admin/index.ts";
 import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
 import { type Audit, createAudit } from "./audit/index.ts";
-import { type Config, ConfigError, type MailConfig } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
@@ -20,7 +20,7 @@ import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
 import { acrOf, createLogin, type Login } from "./login/index.ts";
-import { checkMail, createMessages, type Messages } from "./messages/index.ts";
+import { createMessages, type Messages } from "./messages/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
@@ -186,15 +186,6 @@ async function createServices(
   };
 }
 
-/** Asks the mail server what it would say to our mail; for `behalf doctor`. @throws as `checkMail` */
-export function checkMailOf(
-  config: Config & { readonly mail: MailConfig },
-  to: string | undefined,
-): Promise<void> {
-  const ids = createIds({ clock: systemClock, random: randomBytes });
-  return checkMail(config, { to, id: ids.prefixed("out") });
-}
-
 /** Starts the server; resolves when it accepts requests. What cannot be started leaves nothing open. */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const services = await openServices(config, options);
@@ -269,6 +260,7 @@ async function createSlices(services: Services): Promise<Slices> {
     spoolDir: join(config.dataDir, "spool"),
   });
   oauth.addGrants([vault.grant]);
+  oauth.addDirectGrants(services.login.grants);
   const fga = createFga({
     ...services,
     presharedKeys: config.fga.presharedKeys,
@@ -314,6 +306,7 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
     services.login.routes({
       interactions: slices.oauth.interactions,
       clients: services.clients,
+      cors: slices.oauth.cors,
       formTargets: providerOrigins(config),
     }),
   );

@@ -69,6 +69,7 @@ export function testClient(id: string, over: Partial<Client> = {}): Client {
     source: "configuration",
     redirectUris: [],
     postLogoutRedirectUris: [],
+    webOrigins: [],
     grantTypes: ["ciba"],
     firstParty: false,
     organizations: "none",

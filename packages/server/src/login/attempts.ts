@@ -38,7 +38,7 @@ export function limitAttempts(deps: {
   const { storage, clock, limits } = deps;
   return async (c, next) => {
     if (c.req.method !== "POST") return next();
-    const isSignUp = c.req.path === "/signup";
+    const isSignUp = c.req.path === "/signup" || c.req.path === "/signup/passkey";
     const [windowMs, limit] = isSignUp
       ? [SIGN_UPS_WINDOW_MS, limits.signUps]
       : [FAILURES_WINDOW_MS, limits.failures];

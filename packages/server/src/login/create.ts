@@ -5,7 +5,7 @@ import type { Sealer } from "../crypto/seal.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Messages } from "../messages/index.ts";
-import type { Clients, Interactions } from "../oauth/index.ts";
+import type { Clients, Cors, DirectGrant, Interactions } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { createAccounts } from "./accounts.ts";
 import { type AttemptLimits, DEFAULT_LIMITS, limitAttempts } from "./attempts.ts";
@@ -16,6 +16,7 @@ import type { Accounts, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createLockout } from "./lockout.ts";
 import { createMethods, type LoginMethod } from "./methods/index.ts";
+import { passkeyGrant } from "./methods/passkey/grant.ts";
 import { createManagePasskeys } from "./methods/passkey/manage.ts";
 import { createPasskeys } from "./methods/passkey/passkeys.ts";
 import { createSignUpWithPasskey } from "./methods/passkey/sign-up.ts";
@@ -28,9 +29,19 @@ export interface Login {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
   /** The pages; built once the OAuth core exists, whose interactions they end. */
-  routes(deps: { interactions: Interactions; clients: Clients; formTargets: readonly string[] }): Hono;
+  routes(deps: LateDeps): Hono;
+  /** Grants in which a user proves who they are to an app itself. */
+  readonly grants: readonly DirectGrant[];
   /** Removes bounded numbers of rows that are over; for background work. */
   sweep(): Promise<void>;
+}
+
+/** What exists once the OAuth core does. */
+export interface LateDeps {
+  readonly interactions: Interactions;
+  readonly clients: Clients;
+  readonly formTargets: readonly string[];
+  readonly cors: Pick<Cors, "preflightHeaders" | "answerHeaders">;
 }
 
 export async function createLogin(deps: {
@@ -71,6 +82,7 @@ export async function createLogin(deps: {
   return {
     accounts,
     sessions,
+    grants: [passkeyGrant({ passkeys, signUpWithPasskey, clock })],
     sweep: async () =>
       void (await Promise.all([sessions.sweep(), lockout.sweep(), flows.sweep(), passkeys.sweep()])),
     routes(late) {

@@ -3,7 +3,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import type { Audit } from "../audit/index.ts";
 import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
-import type { Clients, Interactions } from "../oauth/index.ts";
+import type { Clients, Cors, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { renderPage } from "../pages/layout.ts";
 import { satisfies, wantedAcr } from "./amr.ts";
@@ -14,6 +14,7 @@ import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.t
 import { interactionRoutes } from "./interaction-routes.ts";
 import { type LoginKit, redirect } from "./kit.ts";
 import type { LoginMethod } from "./methods/index.ts";
+import { passkeyAppRoutes } from "./methods/passkey/app-routes.ts";
 import type { PasskeyMethod } from "./methods/passkey/index.ts";
 import type { Passkeys } from "./methods/passkey/passkeys.ts";
 import { passkeyScript } from "./methods/passkey/script.ts";
@@ -32,6 +33,7 @@ export interface LoginRouteDeps {
   readonly sessions: Sessions;
   readonly clients: Clients;
   readonly interactions: Interactions;
+  readonly cors: Pick<Cors, "preflightHeaders" | "answerHeaders">;
   readonly issuer: string;
   readonly signUp: boolean;
   readonly browser: BrowserToken;
@@ -56,6 +58,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
 
   app.use("/login/*", deps.limit);
   app.use("/signup", deps.limit);
+  app.use("/signup/passkey", deps.limit);
 
   app.get("/login", async (c) => {
     const request = c.req.raw;
@@ -152,6 +155,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     secondFactorRoutes(kit, () => deps.methods),
   );
   for (const method of deps.methods) app.route("/", method.routes());
+  app.route("/", passkeyAppRoutes(deps));
   if (deps.signUp)
     app.route(
       "/",

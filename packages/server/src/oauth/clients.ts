@@ -27,8 +27,6 @@ export interface StoredClient extends ClientWithApis {
   readonly jwksUri: ClientMetadata["jwksUri"];
   readonly rotateRefreshTokens: boolean;
   readonly idTokenAlgorithm: "RS256" | "ES256";
-  /** Origins whose scripts may read our answers to this client. */
-  readonly webOrigins: readonly string[];
   readonly backchannelLogoutUri: string | undefined;
   readonly backchannelLogoutFormat: "form" | "json";
 }

@@ -26,19 +26,36 @@ export function createCors(deps: { clients: ClientRegistry }) {
     return all.some((client) => client?.disabledAt === undefined && client?.webOrigins.includes(origin));
   }
 
+  /** What to answer a preflight request with. */
+  async function preflightHeaders(origin: string | undefined, methods: string): Promise<HeaderRecord> {
+    if (origin === undefined || !(await isRegistered(origin))) return {};
+    return {
+      "access-control-allow-origin": origin,
+      "access-control-allow-methods": methods,
+      "access-control-allow-headers": ALLOWED_HEADERS,
+      "access-control-max-age": String(PREFLIGHT_SECONDS),
+    };
+  }
+
+  /** What lets an origin of this client read an answer; without `clientId`, of any client. */
+  async function answerHeaders(
+    origin: string | undefined,
+    clientId: string | undefined,
+  ): Promise<HeaderRecord> {
+    if (origin === undefined) return {};
+    const client = clientId === undefined ? undefined : await deps.clients.find(clientId);
+    if (!(clientId === undefined ? await isRegistered(origin) : client?.webOrigins.includes(origin)))
+      return {};
+    return { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED_HEADERS };
+  }
+
   return {
     /** Answers a preflight request; false when it is none. */
     async preflight(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> {
       const { origin } = request.headers;
       if (request.method !== "OPTIONS" || !takesOrigins(path)) return false;
       response.setHeader("vary", "Origin");
-      if (origin !== undefined && (await isRegistered(origin))) {
-        response.setHeader("access-control-allow-origin", origin);
-        response.setHeader("access-control-allow-methods", PATHS[path] ?? "");
-        response.setHeader("access-control-allow-headers", ALLOWED_HEADERS);
-        response.setHeader("access-control-max-age", String(PREFLIGHT_SECONDS));
-      }
-      response.writeHead(204).end();
+      response.writeHead(204, await preflightHeaders(origin, PATHS[path] ?? "")).end();
       return true;
     },
     /** Marks the answer to an origin of this client; without `clientId`, of any client. */
@@ -53,14 +70,14 @@ export function createCors(deps: { clients: ClientRegistry }) {
       // The core would refuse the request, or let everybody read.
       delete request.headers.origin;
       response.setHeader("vary", "Origin");
-      if (origin === undefined) return;
-      const client = clientId === undefined ? undefined : await deps.clients.find(clientId);
-      if (!(clientId === undefined ? await isRegistered(origin) : client?.webOrigins.includes(origin)))
-        return;
-      response.setHeader("access-control-allow-origin", origin);
-      response.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
+      for (const [name, value] of Object.entries(await answerHeaders(origin, clientId)))
+        response.setHeader(name, value);
     },
+    preflightHeaders,
+    answerHeaders,
   };
 }
+
+type HeaderRecord = Readonly<Record<string, string>>;
 
 export type Cors = ReturnType<typeof createCors>;

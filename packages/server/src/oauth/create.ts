@@ -21,7 +21,7 @@ import { createBackChannelLogout } from "./back-channel-logout.ts";
 import { createClientAuthentication } from "./client-authentication.ts";
 import { createClientKeys } from "./client-keys.ts";
 import type { ClientRegistry } from "./clients.ts";
-import { createCors, takesOrigins } from "./cors.ts";
+import { type Cors, createCors, takesOrigins } from "./cors.ts";
 import { createDeviceFlow } from "./device.ts";
 import { deviceRoutes } from "./device-routes.ts";
 import { INTERVAL_SECONDS } from "./device-store.ts";
@@ -65,6 +65,8 @@ export interface OAuth {
   readonly resources: Resources;
   /** Adds grants of other slices, which need what this slice gives. */
   addGrants(grants: readonly OwnGrant[]): void;
+  /** For routes of other slices that a client's own pages call. */
+  readonly cors: Pick<Cors, "preflightHeaders" | "answerHeaders">;
   /** Adds grants in which a user proves who they are; before the first request. */
   addDirectGrants(grants: readonly DirectGrant[]): void;
   /** Removes a bounded number of rows that expired long ago; for background work. */
@@ -188,6 +190,7 @@ export async function createOAuth(deps: {
       nonces: nonceSecret && createDpopNonces(nonceSecret),
     }),
   });
+  const cors = createCors({ clients });
   const ownGrants = createOwnGrants({ clients });
   const backChannelLogout = createBackChannelLogout({
     ...deps,
@@ -198,7 +201,8 @@ export async function createOAuth(deps: {
     requireToken,
     resources,
     addGrants: ownGrants.add,
-    addDirectGrants: (grants) => addDirectGrants({ provider, clients, resources }, grants),
+    cors,
+    addDirectGrants: (grants) => addDirectGrants({ provider, clients, resources, organizations }, grants),
     maintainKeys: keys.maintain,
     outboxHandlers: backChannelLogout.outboxHandlers,
     tellEndedSessions: backChannelLogout.tick,
@@ -209,7 +213,7 @@ export async function createOAuth(deps: {
       sessions,
       ownGrants,
       authentication,
-      cors: createCors({ clients }),
+      cors,
       hintedLogout: createHintedLogout({
         issuer: config.issuer,
         verifyKey: keys.verifyKey,

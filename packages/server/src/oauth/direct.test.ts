@@ -19,6 +19,14 @@ const GRANT = "urn:okta:params:oauth:grant-type:webauthn";
 const SHOP = "https://shop.example/";
 const SECRET = "s".repeat(43);
 const AT = Date.UTC(2026, 0, 1);
+const ACME = {
+  id: "org_acme",
+  name: "acme",
+  displayName: "Acme",
+  branding: {},
+  metadata: {},
+  disabledAt: undefined,
+};
 
 function configOf(issuer: string): Config {
   const grantTypes = ["passkey", "refresh_token"];
@@ -32,6 +40,7 @@ function configOf(issuer: string): Config {
       clients: [
         { id: "web", name: "Web", secret: { env: "SECRET" }, firstParty: true, grantTypes, apis },
         { id: "app", name: "App", firstParty: true, grantTypes: ["passkey"] },
+        { id: "business", name: "B", firstParty: true, grantTypes: ["passkey"], organizations: "required" },
         { id: "stranger", name: "Stranger", grantTypes },
         { id: "other", name: "Other", firstParty: true, redirectUris: ["https://app.example/cb"] },
       ],
@@ -46,6 +55,7 @@ describe("a direct grant", () => {
   let issuer: string;
   let answer: DirectProof | DirectRefusal;
   let asked: GrantRequest[] = [];
+  const bound: (readonly string[])[] = [];
 
   before(async () => {
     server.listen(0, "127.0.0.1");
@@ -93,7 +103,13 @@ describe("a direct grant", () => {
       asked.push(request);
       return answer;
     };
-    addDirectGrants({ provider, clients, resources }, [
+    const organizations = {
+      find: async (name: string) => (name === "acme" ? ACME : undefined),
+      membershipOf: async (userId: string) => (userId === "anne" ? { joinedAt: AT } : undefined),
+      allowedConnections: async () => new Set(["passkey"]),
+      bindGrant: async (...of: readonly string[]) => void bound.push(of),
+    };
+    addDirectGrants({ provider, clients, resources, organizations }, [
       { name: "passkey", grantType: GRANT, parameters: ["proof"], prove },
     ]);
     handle = provider.callback();
@@ -167,6 +183,25 @@ describe("a direct grant", () => {
     const { status, body } = await ask({ scope: "openid" }, refused);
     assert.equal(status, 403);
     assert.deepEqual(body, { error: "mfa_required", error_description: "more", mfa_token: "t" });
+  });
+
+  it("is for the organization asked for, its members, and the connections that it takes", async () => {
+    const business = { client_id: "business", client_secret: "", scope: "openid" };
+    const withPasskey = { ...proven, connection: "passkey" };
+    assert.equal((await ask({ ...business, organization: "acme" }, withPasskey)).status, 200);
+    assert.deepEqual(bound.at(-1)?.slice(1), ["org_acme", "anne"]);
+    const bindings = bound.length;
+    const cases: [Record<string, string>, DirectProof, string][] = [
+      [business, withPasskey, "invalid_request"],
+      [{ ...business, organization: "nobody" }, withPasskey, "access_denied"],
+      [{ ...business, organization: "acme" }, { ...withPasskey, userId: "ben" }, "access_denied"],
+      [{ ...business, organization: "acme" }, { ...proven, connection: "password" }, "access_denied"],
+      [{ ...business, organization: "acme" }, proven, "access_denied"],
+      [{ organization: "acme" }, withPasskey, "invalid_request"],
+    ];
+    for (const [params, proof, error] of cases)
+      assert.equal((await ask(params, proof)).body["error"], error, JSON.stringify(params));
+    assert.equal(bound.length, bindings);
   });
 
   it("issues nothing to a user who is switched off", async () => {

@@ -1,13 +1,14 @@
 import type { AuthorizationCode, Grant, Provider } from "oidc-provider";
 import { errors } from "oidc-provider";
 import { assert } from "../lib/assert.ts";
+import type { Organization, Organizations } from "../organizations/index.ts";
 import type { ClientRegistry, StoredClient } from "./clients.ts";
 import type { DirectGrant, DirectProof, DirectRefusal } from "./index.ts";
 import { type GrantContext, grantTools, issueFromSource } from "./internals.ts";
 import type { Resource, Resources } from "./resources.ts";
 
 /** What every direct grant may say of the tokens it wants. */
-const TARGET_PARAMETERS = ["scope", "resource"];
+const TARGET_PARAMETERS = ["scope", "resource", "organization"];
 /** Scopes that belong to no API. */
 const OIDC_SCOPES = ["openid", "profile", "email", "offline_access"];
 
@@ -15,6 +16,7 @@ export interface DirectDeps {
   readonly provider: Provider;
   readonly clients: ClientRegistry;
   readonly resources: Resources;
+  readonly organizations: Pick<Organizations, "find" | "membershipOf" | "allowedConnections" | "bindGrant">;
 }
 
 /**
@@ -26,7 +28,8 @@ export interface DirectDeps {
  * 2. a client that needs consent is refused (`unauthorized_client`), as there is no page to ask on;
  * 3. a DPoP proof and the audience are checked, so that a request that must fail spends no proof;
  * 4. `prove()` uses the proof up and says whose it was, or refuses;
- * 5. ID token (scope `openid`), access token (for `audience`) and refresh token (scope `offline_access`, a client
+ * 5. the user must be a member of the `organization` asked for, by a connection that it takes (`access_denied`);
+ * 6. ID token (scope `openid`), access token (for `audience`) and refresh token (scope `offline_access`, a client
  *    with `refresh_token`) are issued as after a code, with the proof's `amr`, `acr` and time. Scopes that the client
  *    may not have are left out and the answer's `scope` says which remain.
  *
@@ -55,11 +58,43 @@ function directGrant(deps: DirectDeps, grant: DirectGrant): (ctx: GrantContext) 
     const cert = grantTools.checkMtlsCert(provider, ctx);
     const target = resolveTarget(resources, ctx, client);
 
+    checkOrganizationParameter(ctx, client);
     const answer = await grant.prove({ client, params: paramsOf(ctx, grant) });
     if ("error" in answer) throw refusal(ctx, answer);
+    const organization = await enterOrganization(deps, ctx, answer);
     const { stored, source } = await makeSource(provider, ctx, answer, target);
+    // Before any token comes of it: claims and roles are those of the organization.
+    if (organization) await deps.organizations.bindGrant(stored.jti, organization.id, answer.userId);
     await issue(ctx, source, stored, { gty: grant.name, entityLabel: "proof", cert, dPoP });
   };
+}
+
+function checkOrganizationParameter({ oidc }: GrantContext, client: StoredClient): void {
+  const asked = oidc.params["organization"];
+  if (asked !== undefined && client.organizations === "none")
+    throw new errors.InvalidRequest("the client is not set up for organizations");
+  if (asked === undefined && client.organizations === "required")
+    throw new errors.InvalidRequest("missing required parameter organization");
+}
+
+/** Strangers cannot tell an organization that does not exist from one that does not let them in. */
+async function enterOrganization(
+  { organizations }: DirectDeps,
+  ctx: GrantContext,
+  { userId, connection }: DirectProof,
+): Promise<Organization | undefined> {
+  const asked = ctx.oidc.params["organization"];
+  if (typeof asked !== "string") return undefined;
+  const organization = await organizations.find(asked);
+  const member = organization && (await organizations.membershipOf(userId, organization.id));
+  const allowed = member && (await organizations.allowedConnections(organization.id));
+  const isTaken = !allowed || (connection !== undefined && allowed.has(connection));
+  if (organization && member && isTaken) return organization;
+  throw refusal(ctx, {
+    error: "access_denied",
+    description: "the user may not act in this organization",
+    status: 403,
+  });
 }
 
 /** The parameters that the grant named, each a string: the edge has refused everything else. */
@@ -114,8 +149,11 @@ async function makeSource(
     resource: resource?.audience,
     scope: [...oidcScopes, ...apiScopes].join(" "),
   } as unknown as ConstructorParameters<Provider["AuthorizationCode"]>[0];
+  const source = new provider.AuthorizationCode(members);
   ctx.oidc.entity("Grant", stored);
-  return { stored, source: new provider.AuthorizationCode(members) };
+  // Where the provider's configuration looks for the grant of what is being redeemed.
+  ctx.oidc.entity("AuthorizationCode", source);
+  return { stored, source };
 }
 
 function refusal(ctx: GrantContext, { error, description, status = 400, members }: DirectRefusal): Error {

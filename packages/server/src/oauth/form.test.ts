@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EXTRA_PARAM, mapQuery, parseFormAsQuery, unpackExtra } from "./form.ts";
+import { EXTRA_PARAM, mapQuery, parseForm, parseFormAsQuery, unpackExtra } from "./form.ts";
 
 const FORM = "application/x-www-form-urlencoded";
 const extraOf = (query: string) =>
@@ -48,5 +48,32 @@ describe("an authorization request that comes as a form", () => {
   ] as const)
     it(`is refused with ${what}`, () => {
       assert.throws(() => parseFormAsQuery(Buffer.from(body), type), { error: "invalid_request" });
+    });
+});
+
+describe("a body of JSON", () => {
+  const parse = (body: string) => parseForm(Buffer.from(body), "application/json");
+
+  it("may have one member that is an object, which goes on as its text", () => {
+    const answer = '{"id":"a","response":{"transports":["usb",{"x":1}],"signature":"b: \\"c\\":"}}';
+    assert.deepEqual(parse(`{"grant_type":"g","authn_response":${answer}}`), {
+      grant_type: "g",
+      authn_response: answer,
+    });
+    assert.deepEqual(parse(`{"authn_response":${JSON.stringify(answer)}}`), { authn_response: answer });
+  });
+
+  for (const [what, body] of [
+    ["another object", '{"scope":{"a":"b"}}'],
+    ["a list", '{"scope":["a"]}'],
+    ["a number", '{"scope":1}'],
+    ["a number in place of the object", '{"authn_response":1}'],
+    ["a member twice", '{"scope":"a","scope":"b"}'],
+    ["the object twice", '{"authn_response":{"a":"b"},"authn_response":{}}'],
+    ["a member of the object twice", '{"authn_response":{"a":{"id":"b","id":"c"}}}'],
+    ["a member of an object in a list twice", '{"authn_response":{"a":[{"id":"b","id":"c"}]}}'],
+  ] as const)
+    it(`is refused with ${what}`, () => {
+      assert.throws(() => parse(body), { error: "invalid_request" });
     });
 });

@@ -9,7 +9,7 @@ const MAX_QUERY_BYTES = 8 * 1024;
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
 
 /**
- * Parses the body of an OAuth request: a form, or a flat JSON object as published SDKs send it. A parameter
+ * Parses the body of an OAuth request: a form, or a JSON object as published SDKs send it. A parameter
  * that comes twice is refused, and so is anything that two readers could read differently.
  * @throws InvalidRequest
  * @see RFC 6749 section 3.2
@@ -43,7 +43,10 @@ function decode(body: Uint8Array): string {
   }
 }
 
-/** A string that is a name, in JSON whose values are no objects. */
+/** Members that may be objects; they go on as their JSON text. */
+const NESTED = new Set(["authn_response"]);
+
+/** A string that is a name. */
 const JSON_NAME = /"(?:[^"\\]|\\.)*"\s*(:?)/g;
 
 function jsonEntries(body: string): [string, string][] {
@@ -58,13 +61,21 @@ function jsonEntries(body: string): [string, string][] {
   const entries = Object.entries(value).map(([name, member]): [string, string] => {
     // Python clients send null for what is not set.
     if (member === null) return [name, ""];
+    if (NESTED.has(name) && typeof member === "object") return [name, JSON.stringify(member)];
     if (typeof member !== "string") throw new errors.InvalidRequest("every member must be a string");
     return [name, member];
   });
   // JSON.parse keeps the last of two members of one name; other readers keep the first.
   const names = [...body.matchAll(JSON_NAME)].filter(([, colon]) => colon === ":");
-  if (names.length !== entries.length) throw new errors.InvalidRequest("a member must not be provided twice");
+  if (names.length !== countMembers(value))
+    throw new errors.InvalidRequest("a member must not be provided twice");
   return entries;
+}
+
+function countMembers(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, member) => sum + countMembers(member), own);
 }
 
 function normalize(entries: readonly [string, string][]): FormParams {

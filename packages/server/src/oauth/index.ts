@@ -9,6 +9,8 @@ export interface Client {
   readonly source: "configuration" | "runtime";
   readonly redirectUris: readonly string[];
   readonly postLogoutRedirectUris: readonly string[];
+  /** Origins of its pages. */
+  readonly webOrigins: readonly string[];
   readonly grantTypes: readonly string[];
   readonly firstParty: boolean;
   /** Whether its users act for organizations. */
@@ -87,6 +89,8 @@ export interface DirectProof {
   readonly acr: string;
   /** In milliseconds. */
   readonly authenticatedAt: number;
+  /** By what, in the words of an organization's connections: `password`, `passkey`, `code`. */
+  readonly connection?: string | undefined;
 }
 
 /** Why a proof does not count. The caller is told no more than this says. */
@@ -107,7 +111,7 @@ export interface DirectGrant {
   /** Its short name in a client's `grantTypes`. */
   readonly name: string;
   readonly grantType: string;
-  /** Parameters beside `scope` and `audience`, which arrives as `resource`. */
+  /** Parameters beside `scope`, `organization`, and `audience`, which arrives as `resource`. */
   readonly parameters: readonly string[];
   /** Uses the proof up and says whose it was. `params` has the named parameters that came, none empty. */
   prove(request: GrantRequest): Promise<DirectProof | DirectRefusal>;
@@ -181,5 +185,6 @@ export interface NodeExchange {
   readonly outgoing: ServerResponse;
 }
 
+export type { Cors } from "./cors.ts";
 export { createOAuth, type OAuth } from "./create.ts";
 export type { KeyAdmin } from "./key-admin.ts";

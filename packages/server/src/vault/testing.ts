@@ -84,6 +84,7 @@ export function testClient(id: string, scopes: readonly string[], over: Partial<
     source: "configuration",
     redirectUris: [APP_CALLBACK],
     postLogoutRedirectUris: [],
+    webOrigins: [],
     grantTypes: ["authorization_code", "refresh_token", "token_vault"],
     firstParty: true,
     organizations: "none",

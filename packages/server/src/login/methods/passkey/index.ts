@@ -34,7 +34,8 @@ export function createPasskeyMethod(deps: PasskeyMethodDeps): PasskeyMethod {
       hidden: kit.hiddenFields(request, flow),
       identifier: flow.identifier,
       client: await kit.clientOf(flow),
-      others: await kit.others(flow, "passkey", language),
+      // The other ways need to know who it is.
+      others: flow.identifier === "" ? [] : await kit.others(flow, "passkey", language),
       problem,
       startAgain: startAddress(flow),
       isSecond: flow.userId !== undefined,

@@ -144,6 +144,6 @@ ${csrf(page.session)}
 <p class="soft">${t.removeLead}</p>
 <form method="post" action="/profile/passkeys/${row.id}/remove">
 ${csrf(page.session)}
-<div class="actions"><button>${t.remove}</button><a class="button plain" href="/profile">${common.back}</a></div>
+<div class="actions"><button class="danger">${t.remove}</button><a class="button plain" href="/profile">${common.back}</a></div>
 </form>`;
 }
