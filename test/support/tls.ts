@@ -17,10 +17,10 @@ export interface TestCertificates {
   remove(): void;
 }
 
-/** Makes what `behalf dev-cert` makes, in a temporary folder. */
-export async function makeCertificates(): Promise<TestCertificates> {
+/** Makes what `behalf dev-cert` makes, in a temporary folder; `hosts` are names beside `localhost`. */
+export async function makeCertificates(hosts: readonly string[] = []): Promise<TestCertificates> {
   const folder = mkdtempSync(join(tmpdir(), "behalf-tls-"));
-  const { files } = await ensureCertificates({ folder, hosts: [], now: Date.now() });
+  const { files } = await ensureCertificates({ folder, hosts: [...hosts], now: Date.now() });
   return {
     caFile: files.authority,
     certFile: files.certificate,

@@ -12,6 +12,7 @@ const { values: options } = parseArgs({
     list: { type: "boolean" },
     json: { type: "boolean" },
     check: { type: "boolean" },
+    privileged: { type: "boolean" },
   },
 });
 
@@ -20,18 +21,20 @@ if (options.list) {
   process.exit(0);
 }
 
-const chosen = options.only
-  ? subjects.filter((subject) => options.only?.includes(subject.package))
-  : subjects;
+const wanted = options.only ?? (options.privileged ? ["@auth0/nextjs-auth0"] : undefined);
+const chosen = wanted ? subjects.filter((subject) => wanted.includes(subject.package)) : subjects;
 if (chosen.length === 0) {
-  console.error(`there is no package "${options.only}"; --list names them`);
+  console.error(`there is no package "${wanted}"; --list names them`);
   process.exit(2);
 }
 
 const columns: Column[] = [];
 for (const subject of chosen) {
   if (!options.json) console.log(`\n${subject.package} ${subject.version}`);
-  columns.push({ subject, verdicts: await judgeAll(subject, tell) });
+  columns.push({
+    subject,
+    verdicts: await judgeAll(subject, tell, { bareHost: options.privileged ?? false }),
+  });
 }
 
 if (options.json)
@@ -43,7 +46,7 @@ if (options.json)
     ),
   );
 else console.log(`\n${renderTable(columns)}`);
-process.exit(options.only || options.check ? compare() : keep());
+process.exit(wanted || options.check ? compare() : keep());
 
 function tell(feature: string, verdict: Verdict): void {
   if (options.json || verdict.kind === "not offered") return;

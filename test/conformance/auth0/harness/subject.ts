@@ -92,9 +92,10 @@ async function attempt(cell: Cell, world: World, driver: Driver): Promise<string
 export async function withSubject<T>(
   subject: Subject,
   work: (world: World, driver: Driver) => Promise<T>,
+  options: Parameters<typeof startWorld>[0] = {},
 ): Promise<T> {
   const folder = ensureInstalled(`test/conformance/auth0/${subject.folder}`);
-  const world = await startWorld();
+  const world = await startWorld(options);
   let host: Host | undefined;
   try {
     const own = await world.proxy.aside(async () => subject.env?.(world));
@@ -110,14 +111,19 @@ export async function withSubject<T>(
 export function judgeAll(
   subject: Subject,
   tell: (feature: string, verdict: Verdict) => void = () => undefined,
+  options: Parameters<typeof startWorld>[0] = {},
 ): Promise<Verdicts> {
-  return withSubject(subject, async (world, driver) => {
-    const verdicts: Partial<Record<Feature, Verdict>> = {};
-    for (const feature of featureNames) {
-      const verdict = await judge(world, driver, subject.features[feature]);
-      verdicts[feature] = verdict;
-      tell(FEATURES[feature], verdict);
-    }
-    return verdicts as Verdicts;
-  });
+  return withSubject(
+    subject,
+    async (world, driver) => {
+      const verdicts: Partial<Record<Feature, Verdict>> = {};
+      for (const feature of featureNames) {
+        const verdict = await judge(world, driver, subject.features[feature]);
+        verdicts[feature] = verdict;
+        tell(FEATURES[feature], verdict);
+      }
+      return verdicts as Verdicts;
+    },
+    options,
+  );
 }

@@ -76,8 +76,10 @@ async function within({ browser, client }, method) {
 
 serve({
   /** A page of the application is asked for; what its middleware answers. */
-  async open({ browser, client, path, method = "GET", body, headers }) {
-    const response = await clientOf(client).middleware(requestOf(browser, path, { method, body, headers }));
+  async open({ browser, client, path, method = "GET", body, headers, fresh = false }) {
+    // A fresh one has nothing of the server's kept.
+    const used = fresh ? clients[client]() : clientOf(client);
+    const response = await used.middleware(requestOf(browser, path, { method, body, headers }));
     remember(browser, response);
     const location = response.headers.get("location");
     return { status: response.status, location, text: await response.text() };

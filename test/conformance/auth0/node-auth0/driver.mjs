@@ -9,10 +9,10 @@ const options = { domain, retry: { enabled: false } };
 const newClient = () => new AuthenticationClient({ ...options, clientId, clientSecret });
 
 serve({
-  async redeem({ code, verifier, redirectUri, nonce }) {
+  async redeem({ code, verifier, redirectUri, nonce, organization }) {
     const { data } = await newClient().oauth.authorizationCodeGrantWithPKCE(
       { code, code_verifier: verifier, redirect_uri: redirectUri },
-      { idTokenValidateOptions: { nonce } },
+      { idTokenValidateOptions: { nonce, organization } },
     );
     return data;
   },

@@ -72,7 +72,8 @@ serve({
     );
   },
   backchannelLogout: async ({ logoutToken }) => {
-    await auth0.handleBackchannelLogout(logoutToken, { browser: "nobody" });
+    // A client of its own: each keeps the server's keys for a while.
+    await newClient().handleBackchannelLogout(logoutToken, { browser: "nobody" });
   },
   sendCode: async ({ email }) => {
     await auth0.startPasswordless({ connection: "email", email, send: "code" }, { browser: email });

@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { answerWhenAsked } from "../../../support/approvals.ts";
 import { APP_URL, SHOP } from "../../../support/server.ts";
 import { allowCalendar, connectInBrowser } from "../../../support/vault.ts";
-import { at, claiming, failing, redirecting, replacing, without } from "../harness/breakages.ts";
+import {
+  at,
+  claiming,
+  failing,
+  forge,
+  otherKeys,
+  redirecting,
+  replacing,
+  without,
+} from "../harness/breakages.ts";
 import { assertTokenFor, claimsOf } from "../harness/claims.ts";
 import { KETTLE } from "../harness/purchase.ts";
 import { type Cell, type Driver, notOffered, type Subject } from "../harness/subject.ts";
@@ -19,11 +28,16 @@ interface Visit {
   readonly client: string;
 }
 
-async function logIn(world: World, driver: Driver, client = "usual"): Promise<Visit> {
-  const user = await world.newUser();
+async function logIn(
+  world: World,
+  driver: Driver,
+  client = "usual",
+  as: { user?: User; query?: string } = {},
+): Promise<Visit> {
+  const user = as.user ?? (await world.newUser());
   const visit = { user, browser: `${client} browser of ${user.userId}`, client };
   const { browser } = visit;
-  const start = await driver("open", { browser, client, path: "/auth/login" });
+  const start = await driver("open", { browser, client, path: `/auth/login${as.query ?? ""}` });
   assert.match(String(start.location), /^https:/, `/auth/login answered ${start.status}: ${start.text}`);
   const page = await user.agent.open(start.location, { stopAt });
   assert.ok(page.address.startsWith(APP_URL), page.text.slice(0, 200));
@@ -227,6 +241,52 @@ const privateKeyJwt: Cell = {
   },
 };
 
+const JWKS = "GET /.well-known/jwks.json";
+
+const backchannelLogout: Cell = {
+  requests: [JWKS],
+  broken: {
+    "the keys are others": at(JWKS)(otherKeys),
+    "there are no keys": at(JWKS)(failing()),
+  },
+  async run(world, driver) {
+    const visit = await logIn(world, driver, "stored");
+    const { agent } = visit.user;
+    await agent.submit(await agent.open(`${world.issuer}logout`), {});
+    const logoutToken = await world.logoutTokenOf(visit.user);
+    const tell = (token: string) =>
+      driver("open", {
+        browser: "nobody",
+        client: "stored",
+        fresh: true,
+        path: "/auth/backchannel-logout",
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams({ logout_token: token }).toString(),
+      });
+    // The package throws, and Next answers with 500.
+    await assert.rejects(tell(forge(logoutToken)), /signature verification failed/);
+    assert.ok(await driver("session", of(visit)), "a forged token ends nothing");
+    const told = await tell(logoutToken);
+    assert.equal(told.status, 204, told.text);
+    assert.equal(await driver("session", of(visit)), null);
+  },
+};
+
+const organizations: Cell = {
+  requests: ["POST /oauth/token"],
+  broken: {
+    "the ID token is for another organization": token(claiming("id_token", { org_id: "org_other" })),
+    "the token endpoint fails": token(failing()),
+  },
+  async run(world, driver) {
+    const user = await world.newUser();
+    const organization = await world.newOrganization(user);
+    const visit = await logIn(world, driver, "usual", { user, query: `?organization=${organization}` });
+    assert.equal((await driver("session", of(visit))).user.org_id, organization);
+  },
+};
+
 const features: Subject["features"] = {
   login,
   session,
@@ -234,7 +294,7 @@ const features: Subject["features"] = {
   refresh,
   logout_v2: logout("v2", "/v2/logout", true),
   logout_oidc: logout("usual", "/oidc/logout", false),
-  backchannel_logout: { notRun: "not driven yet" },
+  backchannel_logout: backchannelLogout,
   connect,
   vault,
   ciba,
@@ -245,7 +305,7 @@ const features: Subject["features"] = {
   verify: notOffered,
   dpop,
   private_key_jwt: privateKeyJwt,
-  organizations: { notRun: "not driven yet" },
+  organizations,
   passwordless: { notRun: "the server has no /passwordless/start" },
   mfa: { notRun: "the server has no /mfa/ endpoints" },
   passkey: { notRun: "not driven yet" },

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { answerNewest } from "../../../support/approvals.ts";
 import { authorize, CALLBACK } from "../../../support/person.ts";
 import { APP_URL, SHOP } from "../../../support/server.ts";
-import { answering, at, failing, forging, replacing, without } from "../harness/breakages.ts";
+import { answering, at, claiming, failing, forging, replacing, without } from "../harness/breakages.ts";
 import { assertTokenFor, claimsOf } from "../harness/claims.ts";
 import { KETTLE } from "../harness/purchase.ts";
 import { type Cell, notOffered, type Subject } from "../harness/subject.ts";
@@ -176,6 +176,25 @@ const privateKeyJwt: Cell = {
   },
 };
 
+const organizations: Cell = {
+  requests: ["POST /oauth/token"],
+  broken: {
+    "the ID token is for another organization": token(claiming("id_token", { org_id: "org_other" })),
+    "the token endpoint fails": token(failing()),
+  },
+  async run(world, driver) {
+    const user = await world.newUser();
+    const organization = await world.newOrganization(user);
+    const { page, verifier } = await world.proxy.aside(async () =>
+      authorize(await ownParty(world), user.agent, { organization }),
+    );
+    const code = new URL(page.address).searchParams.get("code");
+    const params = { code, verifier, redirectUri: CALLBACK, nonce: "the-nonce", organization };
+    const { id_token: idToken } = await driver("redeem", params);
+    assert.equal(claimsOf(idToken)["org_id"], organization);
+  },
+};
+
 /** `auth0` 4, the Node client that the AI packages stand on. */
 export const subject: Subject = {
   package: "auth0",
@@ -202,7 +221,7 @@ export const subject: Subject = {
     verify: notOffered,
     dpop: notOffered,
     private_key_jwt: privateKeyJwt,
-    organizations: { notRun: "not driven yet" },
+    organizations,
     passwordless: { notRun: "the server has no /passwordless/start" },
     mfa: notOffered,
     passkey: notOffered,

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { answerWhenAsked } from "../../../support/approvals.ts";
 import { APP_URL, SHOP } from "../../../support/server.ts";
-import { at, claiming, failing, redirecting, replacing, without } from "../harness/breakages.ts";
+import {
+  at,
+  claiming,
+  failing,
+  forge,
+  otherKeys,
+  redirecting,
+  replacing,
+  without,
+} from "../harness/breakages.ts";
 import { assertTokenFor, claimsOf } from "../harness/claims.ts";
 import { KETTLE } from "../harness/purchase.ts";
 import { type Cell, type Driver, notOffered, type Subject } from "../harness/subject.ts";
@@ -183,6 +192,43 @@ const privateKeyJwt: Cell = {
   },
 };
 
+const JWKS = "GET /.well-known/jwks.json";
+
+const backchannelLogout: Cell = {
+  requests: [JWKS],
+  broken: {
+    "the keys are others": at(JWKS)(otherKeys),
+    "there are no keys": at(JWKS)(failing()),
+  },
+  async run(world, driver) {
+    const { user, browser } = await logIn(world, driver);
+    await user.agent.submit(await user.agent.open(`${world.issuer}logout`), {});
+    const logoutToken = await world.logoutTokenOf(user);
+    await assert.rejects(driver("backchannelLogout", { logoutToken: forge(logoutToken) }));
+    assert.ok(await driver("session", { browser }), "a forged token ends nothing");
+    await driver("backchannelLogout", { logoutToken });
+    assert.equal(await driver("session", { browser }), null);
+  },
+};
+
+const organizations: Cell = {
+  requests: ["POST /oauth/token"],
+  broken: {
+    "the ID token is for another organization": token(claiming("id_token", { org_id: "org_other" })),
+    "the token endpoint fails": token(failing()),
+  },
+  async run(world, driver) {
+    const user = await world.newUser();
+    const organization = await world.newOrganization(user);
+    const browser = `browser of ${user.userId}`;
+    const start = await driver("startLogin", { browser, options: { organization } });
+    const page = await user.agent.open(start, { stopAt });
+    assert.ok(page.address.startsWith(APP_URL), page.text.slice(0, 200));
+    await driver("completeLogin", { browser, url: page.address });
+    assert.equal((await driver("user", { browser })).org_id, organization);
+  },
+};
+
 export const subject: Subject = {
   package: "@auth0/auth0-server-js",
   version: "1.12.1",
@@ -196,7 +242,7 @@ export const subject: Subject = {
     refresh,
     logout_v2: notOffered,
     logout_oidc: logout,
-    backchannel_logout: { notRun: "not driven yet" },
+    backchannel_logout: backchannelLogout,
     connect: notOffered,
     vault,
     ciba,
@@ -207,7 +253,7 @@ export const subject: Subject = {
     verify: notOffered,
     dpop: notOffered,
     private_key_jwt: privateKeyJwt,
-    organizations: { notRun: "not driven yet" },
+    organizations,
     passwordless: { notRun: "the server has no /passwordless/start" },
     mfa: { notRun: "the server has no /mfa/ endpoints" },
     passkey: { notRun: "not driven yet" },

@@ -132,6 +132,21 @@ const dpop: Cell = {
   },
 };
 
+const organizations: Cell = {
+  requests: ["GET /authorize", "POST /oauth/token"],
+  broken: {
+    "the ID token is for another organization": token(claiming("id_token", { org_id: "org_other" })),
+    "the token endpoint fails": token(failing()),
+  },
+  async run(world, driver) {
+    const { user, browser } = await enter(world, driver);
+    const organization = await world.newOrganization(user);
+    const options = { authorizationParams: { organization } };
+    const known = await driver("login", { browser, options });
+    assert.equal(known?.org_id, organization);
+  },
+};
+
 export const subject: Subject = {
   package: "@auth0/auth0-spa-js",
   version: "2.28.3",
@@ -157,7 +172,7 @@ export const subject: Subject = {
     verify: notOffered,
     dpop,
     private_key_jwt: notOffered,
-    organizations: { notRun: "not driven yet" },
+    organizations,
     passwordless: notOffered,
     mfa: { notRun: "not driven yet" },
     passkey: { notRun: "not driven yet" },
