@@ -45,6 +45,23 @@ export function createAccounts(deps: {
     return (await passwords.hash(password)) as PasswordHash;
   }
 
+  /** A hash that came from another system gives way to ours. When too many wait, the next log-in does it. */
+  async function renewHash({ id, password_hash }: LoginTables["users"], password: Secret): Promise<void> {
+    if (password_hash === null || passwords.isOwn(password_hash)) return;
+    const renewed = await passwords.hash(password).catch((error) => {
+      if ((error as { code?: string }).code === "login.busy") return undefined;
+      throw error;
+    });
+    if (renewed === undefined) return;
+    await db()
+      .updateTable("users")
+      .set({ password_hash: renewed, updated_at: clock.now() })
+      .where("id", "=", id)
+      // A password that was changed meanwhile stays changed.
+      .where("password_hash", "=", password_hash)
+      .execute();
+  }
+
   return {
     async find(id) {
       // Ids come from hints and tokens too; this one is not storable on every engine.
@@ -152,13 +169,14 @@ export function createAccounts(deps: {
         return { outcome: "wrong" };
       }
       await lockout.clear(key);
+      await renewHash(row, password);
       return { outcome: "ok", user: toUser(row) };
     },
   };
 }
 
 /** A name as it is shown; `null` when nothing of it can be. */
-function readableName(name: string | undefined): string | null {
+export function readableName(name: string | undefined): string | null {
   return (
     name
       ?.replace(/\p{Cc}/gu, "")
@@ -172,7 +190,8 @@ export function emailKey(email: string): string {
   return email.normalize("NFKC").trim().toLowerCase();
 }
 
-function isAddress(key: string): boolean {
+/** Whether a key is one of an address that mail may reach. */
+export function isAddress(key: string): boolean {
   return key.length <= MAX_EMAIL_LENGTH && EMAIL.test(key) && !INVISIBLE.test(key);
 }
 

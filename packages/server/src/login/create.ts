@@ -12,6 +12,8 @@ import { type AttemptLimits, DEFAULT_LIMITS, limitAttempts } from "./attempts.ts
 import { createBrowserToken } from "./browser-token.ts";
 import { createChangePassword } from "./change-password.ts";
 import { createFlows } from "./flows.ts";
+import { createImportAccounts, type ImportAccounts } from "./import-accounts.ts";
+import { createImportedForms } from "./imported-forms.ts";
 import type { Accounts, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createLockout } from "./lockout.ts";
@@ -28,6 +30,8 @@ import { createSessions, type SessionLifetime } from "./sessions.ts";
 export interface Login {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
+  /** Makes users that another system had. */
+  readonly importAccounts: ImportAccounts;
   /** The pages; built once the OAuth core exists, whose interactions they end. */
   routes(deps: LateDeps): Hono;
   /** Grants in which a user proves who they are to an app itself. */
@@ -63,7 +67,9 @@ export async function createLogin(deps: {
   session?: SessionLifetime;
 }): Promise<Login> {
   const { storage, clock, issuer, audit } = deps;
-  const passwords = await createPasswords();
+  const importedForms = createImportedForms(deps);
+  await importedForms.forgetUnused();
+  const passwords = await createPasswords(undefined, importedForms);
   const lockout = createLockout({ storage, clock });
   const accounts = createAccounts({ ...deps, passwords, lockout });
   const sessions = createSessions({
@@ -83,6 +89,7 @@ export async function createLogin(deps: {
     accounts,
     sessions,
     grants: [passkeyGrant({ passkeys, signUpWithPasskey, clock })],
+    importAccounts: createImportAccounts(deps),
     sweep: async () =>
       void (await Promise.all([sessions.sweep(), lockout.sweep(), flows.sweep(), passkeys.sweep()])),
     routes(late) {

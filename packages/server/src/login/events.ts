@@ -1,6 +1,8 @@
 /** Audit actions of the login slice. */
 export const loginEvents = {
   userCreated: "login.user_created",
+  /** Made, or completed, from the export of another system. */
+  userImported: "login.user_imported",
   loggedIn: "login.logged_in",
   refused: "login.refused",
   locked: "login.locked",

@@ -4,6 +4,7 @@ import type { Acr, Amr, MethodName } from "./amr.ts";
 
 export { ACR, type Acr, type Amr, acrOf, type MethodName } from "./amr.ts";
 export { createLogin, type Login } from "./create.ts";
+export type { ImportAccounts, ImportedAccount, ImportOutcome } from "./import-accounts.ts";
 
 /** A person's login in one browser. */
 export interface BrowserSession {

@@ -1,5 +1,7 @@
 /** Tables of the login slice. */
 export interface LoginTables {
+  /** Algorithm and cost of passwords that were hashed elsewhere. */
+  imported_password_forms: { form: string };
   users: {
     id: string;
     email: string;

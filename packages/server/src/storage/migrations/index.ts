@@ -13,6 +13,7 @@ import { roles } from "./0011-roles.ts";
 import { wire } from "./0012-wire.ts";
 import { secondFactors } from "./0014-second-factors.ts";
 import { sessionMethods } from "./0018-session-methods.ts";
+import { importedPasswords } from "./0030-imported-passwords.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
 export const migrations: readonly Migration[] = [
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   wire,
   secondFactors,
   sessionMethods,
+  importedPasswords,
 ];
