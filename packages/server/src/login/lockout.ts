@@ -73,10 +73,10 @@ export function createLockout(deps: { storage: Storage; clock: Clock }): Lockout
           locked_until = case ${sql.join(
             Array.from({ length: MAX_DOUBLINGS }, (_, i) => FREE_FAILURES + i).map(
               (failures) =>
-                sql`when login_failures.failures + 1 = ${sql.lit(failures)} then ${now + lockMs(failures)}`,
+                sql`when login_failures.failures + 1 = ${sql.lit(failures)} then cast(${now + lockMs(failures)} as bigint)`,
             ),
             sql` `,
-          )} when login_failures.failures + 1 < ${sql.lit(FREE_FAILURES)} then null else ${now + MAX_LOCK_MS} end
+          )} when login_failures.failures + 1 < ${sql.lit(FREE_FAILURES)} then null else cast(${now + MAX_LOCK_MS} as bigint) end
         where login_failures.locked_until is null or login_failures.locked_until <= ${now}
         returning failures`.execute(storage.db());
       return taken.rows.length === 1;
