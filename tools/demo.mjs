@@ -14,11 +14,12 @@ import { ensureInstalled, pinnedEnv, pinnedNode, root, run } from "./runtime.mjs
 
 const HELP = `usage: npm run demo [-- options]
 
-Starts the authorization server, a calendar provider, a shop and the assistant, and prints the address to open.
+Starts the authorization server, a calendar provider, a shop, a mailbox and the assistant, and prints the address to open.
 
   --check          run the whole story as a user would, on free ports with data that is thrown away
-  --port-base N    use the ports N (assistant), N+1 (server), N+2 (calendar), N+3 (shop)
-                   default: ${DEFAULT_PORTS.assistant}, ${DEFAULT_PORTS.server}, ${DEFAULT_PORTS.calendar}, ${DEFAULT_PORTS.shop}
+  --port-base N    use the ports N (assistant), N+1 (server), N+2 (calendar), N+3 (shop),
+                   N+4 (mailbox), N+5 (SMTP)
+                   default: ${DEFAULT_PORTS.assistant}, ${DEFAULT_PORTS.server}, ${DEFAULT_PORTS.calendar}, ${DEFAULT_PORTS.shop}, ${DEFAULT_PORTS.mailbox}, ${DEFAULT_PORTS.smtp}
   --data DIR       where everything is kept (default .behalf/demo); delete it to begin anew
   --join-finance EMAIL   let a person of the running demo read the documents of the group finance
   --help           print this
@@ -51,6 +52,7 @@ Open  ${configuration.assistantUrl}
      npm run demo -- --join-finance <your address>
 
 Approvals and accounts  ${configuration.issuer}approvals
+Mail and texts          ${configuration.mailboxUrl}/mailbox
 Logs                    ${relative(process.cwd(), programs.logs) || "."}
 Stop with Ctrl-C.
 `);
@@ -134,7 +136,7 @@ function readOptions(args) {
 
 function portBase(text) {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  return port >= 1024 && port <= 65_532 ? port : usage("--port-base must be a port from 1024 to 65532");
+  return port >= 1024 && port <= 65_530 ? port : usage("--port-base must be a port from 1024 to 65530");
 }
 
 function usage(message) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npm test`: installs what is missing, then runs every kind of test. `--deep` runs the same suites at their
 // full counts. `--only <name>` runs one group. Starts under any Node from 20 on.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, pinnedEnv, pinnedNode, root, run } from "./runtime.mjs";
 
@@ -18,6 +18,14 @@ BEHALF_TEST_POSTGRES      postgres:// address of a server to use instead of star
   process.exit(0);
 }
 
+/** Files at once: one of two cores often waits for the disk, a process or the other core's PostgreSQL. */
+const CONCURRENCY = 3;
+const isAlone = (file) => /(?:^packages|^story|\.browser)\.test\.ts$/.test(file);
+const e2e = readdirSync(join(root, "test/e2e"))
+  .filter((file) => file.endsWith(".test.ts"))
+  .map((file) => ({ alone: isAlone(file), path: `test/e2e/${file}` }));
+const paths = (files) => files.map(({ path }) => path);
+
 const groups = [
   { name: "lint", command: ["biome", "check", "."] },
   { name: "types", command: ["tsc", "--noEmit", "-p", "tsconfig.json"] },
@@ -31,8 +39,9 @@ const groups = [
   { name: "tools", tests: ["tools/**/*.test.mjs", "test/spec/**/*.test.ts"] },
   { name: "security", tests: ["test/security/**/*.test.ts"], postgres: true },
   { name: "conformance", tests: ["test/conformance/**/*.test.ts"], postgres: true },
-  // One file at a time: some build and pack what others run.
-  { name: "e2e", tests: ["test/e2e/**/*.test.ts"], postgres: true, oneByOne: true },
+  { name: "e2e", tests: paths(e2e.filter(({ alone }) => !alone)), postgres: true },
+  // One file at a time: these build and pack what others run, or drive a browser.
+  { name: "story", tests: paths(e2e.filter(({ alone }) => alone)), postgres: true, oneByOne: true },
 ];
 
 if (args.includes("--list")) {
@@ -75,8 +84,8 @@ async function runGroup(group) {
     "@behalf/source",
     "--test",
     "--test-reporter=spec",
-    ...(group.oneByOne ? ["--test-concurrency=1"] : []),
-    ...group.tests,
+    `--test-concurrency=${group.oneByOne ? 1 : CONCURRENCY}`,
+    ...(group.tests ?? []),
   ];
   const { code, output } = await run(command, rest, {
     env,

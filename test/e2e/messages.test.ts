@@ -1,27 +1,55 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it, type TestContext } from "node:test";
 import type { MailboxOptions } from "@behalf/sandbox";
 import { dumpDatabase } from "../support/dump.ts";
 import { engines } from "../support/engines.ts";
-import { openMailbox } from "../support/mailbox.ts";
+import { openMailbox, type TestMailbox } from "../support/mailbox.ts";
 import { startTestServer } from "../support/server.ts";
-import { makeCertificates } from "../support/tls.ts";
+import { makeCertificates, type TestCertificates } from "../support/tls.ts";
 
 const TO = "anne@example.com";
 const CODE = "482913";
-/** Longer than the outbox takes to look again, twice. */
-const QUIET_MS = 2_500;
-const quiet = () => new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+const SETTLE_MS = 20_000;
+const POLL_MS = 10;
+/** Servers of their own, that mostly wait for the background to look: they can wait at the same time. */
+const TOGETHER = { concurrency: 6 };
 
-async function world(t: TestContext, options: MailboxOptions & { storage?: string; smtp?: object } = {}) {
+/** Waits until `look` is content. */
+async function until(what: string, look: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + SETTLE_MS;
+  while (!(await look())) {
+    if (Date.now() > deadline) assert.fail(`${what} did not come within ${SETTLE_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+const readPair = ({ keyFile, certFile }: TestCertificates) => ({
+  key: readFileSync(keyFile, "utf8"),
+  cert: readFileSync(certFile, "utf8"),
+});
+
+type WorldOptions = MailboxOptions & {
+  storage?: string;
+  /** Added to `mail.smtp`, and to `sms`. */
+  smtp?: object;
+  smsConfig?: (mailbox: TestMailbox) => object;
+  env?: Record<string, string>;
+};
+
+async function world(t: TestContext, options: WorldOptions = {}) {
   const mailbox = await openMailbox(options);
   t.after(() => mailbox.close());
-  const server = await startTestServer((config) => {
-    Object.assign(config, mailbox.configPart);
-    const mail = mailbox.configPart.mail as { smtp: object };
-    config["mail"] = { ...mail, smtp: { ...mail.smtp, ...options.smtp } };
-    if (options.storage) config["storage"] = options.storage;
-  });
+  const server = await startTestServer(
+    (config) => {
+      Object.assign(config, mailbox.configPart);
+      const mail = mailbox.configPart.mail as { smtp: object };
+      config["mail"] = { ...mail, smtp: { ...mail.smtp, ...options.smtp } };
+      config["sms"] = { ...mailbox.configPart.sms, ...options.smsConfig?.(mailbox) };
+      if (options.storage) config["storage"] = options.storage;
+    },
+    options.env ? { env: options.env } : {},
+  );
   t.after(() => server.close());
   const { messages, storage } = server.services;
   const code = (to = TO, lifeMs = 600_000) =>
@@ -34,13 +62,26 @@ async function world(t: TestContext, options: MailboxOptions & { storage?: strin
         expiresAt: Date.now() + lifeMs,
       }),
     );
-  return { mailbox, server, messages, storage, code };
+  const outbox = () =>
+    storage
+      .db<{ outbox: { payload: string; done_at: number | null } }>()
+      .selectFrom("outbox")
+      .select(["payload", "done_at"])
+      .execute();
+  /** Every message was delivered or given up: nobody will try it again. */
+  const settled = () =>
+    until("the end of the outbox", async () => {
+      const rows = await outbox();
+      return rows.length > 0 && rows.every((row) => row.done_at !== null);
+    });
+  const delayed = () => until("a delay", () => server.log.join("").includes('"message":"message delayed"'));
+  return { mailbox, server, messages, storage, outbox, settled, delayed, code };
 }
 
 for (const engine of engines)
   describe(`messages on ${engine.name}`, () => {
     it("arrive by SMTP and SMS, and the database holds the code neither before nor after", async (t) => {
-      const { mailbox, server, messages, storage, code } = await world(t, {
+      const { mailbox, server, messages, storage, outbox, settled, code } = await world(t, {
         storage: await engine.storage(),
       });
       mailbox.switches.set({ mailTempfail: { times: 1 } });
@@ -61,15 +102,11 @@ for (const engine of engines)
       assert.match(mail.messageId, /^<out_[0-9a-z]{26}@id\.example\.com>$/);
       const text = await mailbox.waitForText("+15005550009");
       assert.match(text.text, /@localhost #482913$/);
-      await quiet();
+      await settled();
       for (const canary of [CODE, TO, "+15005550009"])
         assert.ok(!(await dumpDatabase(server)).includes(canary), canary);
       assert.ok(!server.log.join("").includes(TO) && !server.log.join("").includes(CODE));
-      const rows = await storage
-        .db<{ outbox: { payload: string; done_at: number | null } }>()
-        .selectFrom("outbox")
-        .selectAll()
-        .execute();
+      const rows = await outbox();
       assert.deepEqual(
         rows.map((row) => [row.payload, row.done_at !== null]),
         [
@@ -80,7 +117,7 @@ for (const engine of engines)
     });
 
     it("are not sent when their transaction was rolled back", async (t) => {
-      const { mailbox, messages, storage } = await world(t, { storage: await engine.storage() });
+      const { mailbox, messages, storage, outbox } = await world(t, { storage: await engine.storage() });
       const failed = storage.transaction(async (tx) => {
         await messages.mail(tx, {
           to: TO,
@@ -91,12 +128,12 @@ for (const engine of engines)
         throw new Error("stop");
       });
       await assert.rejects(failed, /stop/);
-      await quiet();
+      assert.deepEqual(await outbox(), []);
       assert.deepEqual(mailbox.messages(), []);
     });
   });
 
-describe("a mail", () => {
+describe("a mail", TOGETHER, () => {
   it("that comes again after its answer was lost carries the same Message-ID", async (t) => {
     const { mailbox, code } = await world(t);
     mailbox.switches.set({ mailLoseAnswer: { times: 1 } });
@@ -107,10 +144,10 @@ describe("a mail", () => {
   });
 
   it("that is refused for good is not tried again, and the log names nobody", async (t) => {
-    const { mailbox, server, code } = await world(t);
+    const { mailbox, server, settled, code } = await world(t);
     mailbox.switches.set({ mailReject: { times: 1 } });
     await code();
-    await quiet();
+    await settled();
     assert.deepEqual(mailbox.messages(), []);
     const line = server.log.find((one) => one.includes("message dropped")) ?? "";
     assert.match(line, /"reason":"refused","detail":"refused with 550","count":1/);
@@ -118,9 +155,9 @@ describe("a mail", () => {
   });
 
   it("whose code has expired is dropped", async (t) => {
-    const { mailbox, server, code } = await world(t);
+    const { mailbox, server, settled, code } = await world(t);
     await code(TO, 1);
-    await quiet();
+    await settled();
     assert.deepEqual(mailbox.messages(), []);
     assert.match(server.log.join(""), /"reason":"expired"/);
   });
@@ -133,9 +170,9 @@ describe("a mail", () => {
     "anne@example.com>\r\nRCPT TO:<all@evil.example",
   ])
     it(`to ${JSON.stringify(to)} is sent to nobody`, async (t) => {
-      const { mailbox, server, code } = await world(t);
+      const { mailbox, server, settled, code } = await world(t);
       await code(to);
-      await quiet();
+      await settled();
       assert.deepEqual(mailbox.messages(), []);
       assert.match(server.log.join(""), /"detail":"not one mail address"/);
     });
@@ -143,30 +180,70 @@ describe("a mail", () => {
   it("goes over STARTTLS when the certificate is trusted, and not before", async (t) => {
     const certificates = await makeCertificates();
     t.after(() => certificates.remove());
-    const { readFileSync } = await import("node:fs");
-    const tls = {
-      key: readFileSync(certificates.keyFile, "utf8"),
-      cert: readFileSync(certificates.certFile, "utf8"),
-    };
-    const { mailbox, server, code } = await world(t, { tls, smtp: { host: "localhost", requireTls: true } });
+    const tls = readPair(certificates);
+    const { mailbox, delayed, code } = await world(t, { tls, smtp: { host: "localhost", requireTls: true } });
     await code();
-    await quiet();
+    await delayed();
     assert.deepEqual(mailbox.messages(), []);
-    assert.match(server.log.join(""), /"message":"message delayed"/);
     certificates.trust();
     await mailbox.waitForMail(TO);
   });
 
-  it("is not sent in clear where TLS is required", async (t) => {
-    const { mailbox, server, code } = await world(t, { smtp: { requireTls: true } });
+  it("goes over TLS from the first byte where that is configured, to a trusted certificate alone", async (t) => {
+    const certificates = await makeCertificates();
+    t.after(() => certificates.remove());
+    const { mailbox, delayed, code } = await world(t, {
+      tls: readPair(certificates),
+      implicitTls: true,
+      smtp: { host: "localhost", secure: true },
+    });
     await code();
-    await quiet();
+    await delayed();
     assert.deepEqual(mailbox.messages(), []);
-    assert.match(server.log.join(""), /"message":"message delayed"/);
+    certificates.trust();
+    await mailbox.waitForMail(TO);
+  });
+
+  it("is sent with the user and password that are configured", async (t) => {
+    const login = { user: "sender", password: "a-long-password" };
+    const { mailbox, code } = await world(t, {
+      login,
+      smtp: { user: login.user, password: { env: "MAIL_PASSWORD" } },
+      env: { MAIL_PASSWORD: login.password },
+    });
+    await code();
+    await mailbox.waitForMail(TO);
+  });
+
+  for (const [name, smtp] of Object.entries({
+    "a wrong password": { user: "sender", password: { env: "MAIL_PASSWORD" } },
+    "no log-in where one is asked for": {},
+  }))
+    it(`waits with ${name}, which is nobody's fault but the operator's`, async (t) => {
+      const { mailbox, server, delayed, outbox, code } = await world(t, {
+        login: { user: "sender", password: "a-long-password" },
+        smtp,
+        env: { MAIL_PASSWORD: "another-password" },
+      });
+      await code();
+      await delayed();
+      assert.deepEqual(mailbox.messages(), []);
+      assert.deepEqual(
+        (await outbox()).map((row) => row.done_at),
+        [null],
+      );
+      assert.doesNotMatch(server.log.join(""), /another-password/);
+    });
+
+  it("is not sent in clear where TLS is required", async (t) => {
+    const { mailbox, delayed, code } = await world(t, { smtp: { requireTls: true } });
+    await code();
+    await delayed();
+    assert.deepEqual(mailbox.messages(), []);
   });
 });
 
-describe("a text", () => {
+describe("a text", TOGETHER, () => {
   const send = ({ messages, storage }: Awaited<ReturnType<typeof world>>, to = "+15005550009") =>
     messages.text(storage, { to, language: "en", template: "login_code", values: { code: CODE } });
 
@@ -185,15 +262,50 @@ describe("a text", () => {
     const at = await world(t);
     at.mailbox.switches.set({ smsStatus400: { times: 1 } });
     await send(at);
-    await quiet();
+    await at.settled();
     assert.deepEqual(at.mailbox.messages(), []);
     assert.match(at.server.log.join(""), /"detail":"refused with 400"/);
+  });
+
+  const gatewayLogin = { user: "account", password: "a-long-password" };
+
+  it("goes as JSON where the gateway wants that, with its log-in and the id of the message", async (t) => {
+    const at = await world(t, {
+      sms: gatewayLogin,
+      smsConfig: ({ smsJsonUrl }) => ({
+        url: smsJsonUrl,
+        format: "json",
+        user: gatewayLogin.user,
+        password: { env: "SMS_PASSWORD" },
+      }),
+      env: { SMS_PASSWORD: gatewayLogin.password },
+    });
+    await send(at);
+    const text = await at.mailbox.waitForText("+15005550009");
+    assert.equal(text.from, "+15005550006");
+    assert.match(text.text, /482913/);
+    assert.match(text.messageId, /^out_/);
+  });
+
+  it("waits while the gateway refuses our log-in", async (t) => {
+    const at = await world(t, { sms: gatewayLogin });
+    await send(at);
+    await at.delayed();
+    assert.deepEqual(at.mailbox.messages(), []);
+    assert.match(at.server.log.join(""), /"detail":"401"/);
+  });
+
+  it("in a form that the gateway does not speak is given up", async (t) => {
+    const at = await world(t, { smsConfig: ({ smsUrl }) => ({ url: smsUrl, format: "json" }) });
+    await send(at);
+    await at.settled();
+    assert.deepEqual(at.mailbox.messages(), []);
   });
 
   it("to what is no number is sent to nobody", async (t) => {
     const at = await world(t);
     await send(at, "+1500&To=%2B1");
-    await quiet();
+    await at.settled();
     assert.deepEqual(at.mailbox.messages(), []);
   });
 });

@@ -115,10 +115,16 @@ for (const engine of engines) {
       assert.equal((await claimsOf(done.address)).refresh_token, undefined);
       const posted = await person.agent.fetch(`${server.url}authorize`, {
         method: "POST",
-        body: new URLSearchParams({ ...honest(), scope: "openid offline_access", behalf_offline: "1" }),
+        body: new URLSearchParams({ ...honest(), scope: "openid", behalf_offline: "1" }),
         redirect: "manual",
       });
-      assert.equal(posted.status, 404, "requests come by GET alone");
+      assert.equal(posted.status, 303);
+      const answered = posted.headers.get("location") ?? "";
+      const callback = isApp(answered)
+        ? answered
+        : (await person.agent.open(new URL(answered, server.url).href, { stopAt: isApp })).address;
+      assert.ok(isApp(callback), callback);
+      assert.equal((await claimsOf(callback)).refresh_token, undefined, "nobody outside marks a request");
     });
 
     it("stands for nobody when it acts for itself", async () => {

@@ -5,6 +5,8 @@ import type { Hono } from "hono";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type AdminSetup, openAdmin } from "../../packages/server/src/admin/testing.ts";
+import { snakeCase } from "../../packages/server/src/admin/wire.ts";
+import { clientMetadataSchema } from "../../packages/server/src/config.ts";
 import { createMeRoutes, type MeRouteDeps } from "../../packages/server/src/vault/routes.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -254,6 +256,17 @@ describe("spec/openapi.yaml", () => {
       accepts(lookUp("#/components/responses/Problem").content, body);
     });
   });
+
+  for (const name of ["NewClient", "ClientChange", "Client"])
+    it(`describes in ${name} every member that a client may have, and every grant`, () => {
+      const { properties } = document.components.schemas[name];
+      const missing = Object.keys(clientMetadataSchema.shape)
+        .map(snakeCase)
+        .filter((member) => !(member in properties));
+      assert.deepEqual(missing, []);
+      const grants = clientMetadataSchema.shape.grantTypes.unwrap().element.options;
+      assert.deepEqual(document.components.schemas.GrantType.enum, grants);
+    });
 
   it("does not accept just anything", () => {
     const { content } = document.paths["/admin/v1/users/{id}"].get.responses["200"];

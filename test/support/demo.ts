@@ -3,7 +3,7 @@ import { writeConfiguration } from "../../tools/demo/configuration.mjs";
 import { freePorts } from "../../tools/demo/ports.mjs";
 import { createPrograms } from "../../tools/demo/programs.mjs";
 
-/** The demo's four programs, running on free ports. */
+/** The demo's programs, running on free ports. */
 export interface DemoPrograms {
   readonly assistantUrl: string;
   readonly issuer: string;

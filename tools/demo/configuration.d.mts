@@ -1,4 +1,7 @@
-export function writeConfiguration(options: {
-  ports: Record<string, number>;
-  dataDir: string;
-}): Promise<{ issuer: string; assistantUrl: string; shopUrl: string; calendarUrl: string }>;
+export function writeConfiguration(options: { ports: Record<string, number>; dataDir: string }): Promise<{
+  issuer: string;
+  assistantUrl: string;
+  shopUrl: string;
+  calendarUrl: string;
+  mailboxUrl: string;
+}>;

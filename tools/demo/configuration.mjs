@@ -20,6 +20,7 @@ export async function writeConfiguration({ ports, dataDir }) {
     assistantUrl: url("assistant"),
     calendarUrl: url("calendar"),
     shopUrl: url("shop"),
+    mailboxUrl: url("mailbox"),
     shopAudience: SHOP_AUDIENCE,
   };
   // Loaded here and not above: the packages may just have been installed.
@@ -38,7 +39,7 @@ function keptSecret(dataDir, name, encoding) {
   return readFileSync(file, "utf8").trim();
 }
 
-function serverConfiguration({ ports, issuer, assistantUrl, calendarUrl }) {
+function serverConfiguration({ ports, issuer, assistantUrl, calendarUrl, mailboxUrl }) {
   return {
     issuer,
     listen: { host: "127.0.0.1", port: ports.server },
@@ -81,9 +82,15 @@ function serverConfiguration({ ports, issuer, assistantUrl, calendarUrl }) {
       },
     ],
     connections: [calendarConnection(calendarUrl)],
+    mail: { from: "Behalf demo <no-reply@demo.example>", smtp: { host: "127.0.0.1", port: ports.smtp } },
+    sms: {
+      url: `${mailboxUrl}/2010-04-01/Accounts/sandbox/Messages.json`,
+      from: "+15005550006",
+      format: "twilio",
+    },
     fga: { presharedKeys: [{ file: "secrets/fga" }] },
-    // The provider runs on this machine; without this the server talks to no private address.
-    egress: { allow: [`localhost:${ports.calendar}`] },
+    // Provider and mailbox run on this machine; without this the server talks to no private address.
+    egress: { allow: [`localhost:${ports.calendar}`, `localhost:${ports.mailbox}`] },
     log: { level: "info" },
   };
 }

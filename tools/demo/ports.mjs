@@ -1,13 +1,27 @@
 // The ports of the demo. A port that somebody else uses is named and left alone.
 import { createServer } from "node:net";
 
-export const DEFAULT_PORTS = { assistant: 3000, server: 4000, calendar: 4100, shop: 4200 };
+export const DEFAULT_PORTS = {
+  assistant: 3000,
+  server: 4000,
+  calendar: 4100,
+  shop: 4200,
+  mailbox: 4300,
+  smtp: 4301,
+};
 
 export function portsFrom(base) {
-  return { assistant: base, server: base + 1, calendar: base + 2, shop: base + 3 };
+  return {
+    assistant: base,
+    server: base + 1,
+    calendar: base + 2,
+    shop: base + 3,
+    mailbox: base + 4,
+    smtp: base + 5,
+  };
 }
 
-/** Four ports that nobody listens on at the moment. */
+/** Ports that nobody listens on at the moment. */
 export async function freePorts() {
   const probes = await Promise.all(Object.keys(DEFAULT_PORTS).map(() => listen(0, "127.0.0.1")));
   const numbers = probes.map((probe) => probe.address().port);

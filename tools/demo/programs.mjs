@@ -1,4 +1,4 @@
-// The demo's four programs as processes of their own. Only these are ever stopped.
+// The demo's programs as processes of their own. Only these are ever stopped.
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -89,7 +89,7 @@ export function createPrograms({ configuration, dataDir, say, onDeath }) {
     logs,
     /** In the order in which they need each other. */
     async start() {
-      for (const name of ["server", "calendar", "shop", "assistant"]) {
+      for (const name of ["mailbox", "server", "calendar", "shop", "assistant"]) {
         const before = Date.now();
         await start(name);
         const seconds = ((Date.now() - before) / 1000).toFixed(1);
@@ -110,7 +110,8 @@ export function createPrograms({ configuration, dataDir, say, onDeath }) {
 }
 
 function describe(configuration, dataDir) {
-  const { issuer, ports, secrets, assistantUrl, calendarUrl, shopUrl, shopAudience, file } = configuration;
+  const { issuer, ports, secrets, assistantUrl, calendarUrl, shopUrl, shopAudience, mailboxUrl, file } =
+    configuration;
   const sandbox = join(root, "packages", "sandbox", "src", "bin.ts");
   return {
     server: {
@@ -149,6 +150,18 @@ function describe(configuration, dataDir) {
         "shop",
         ...["--port", String(ports.shop), "--data", join(dataDir, "shop.sqlite")],
         ...["--issuer", issuer, "--audience", shopAudience],
+      ],
+      env: {},
+    },
+    mailbox: {
+      title: "Mailbox",
+      url: `${mailboxUrl}/mailbox`,
+      health: `${mailboxUrl}/mailbox`,
+      args: [
+        sandbox,
+        "mailbox",
+        ...["--port", String(ports.mailbox), "--smtp-port", String(ports.smtp)],
+        ...["--data", join(dataDir, "mailbox.sqlite")],
       ],
       env: {},
     },

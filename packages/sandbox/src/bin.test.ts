@@ -65,6 +65,27 @@ test("a provider that is killed keeps tokens, switches and log", async (t) => {
   assert.match(await (await fetch(`${after.url}/_sandbox/log`)).text(), /authorization_code/);
 });
 
+test("a mailbox that is killed keeps what arrived", async (t) => {
+  const args = [
+    "mailbox",
+    "--data",
+    join(folder(t), "m.sqlite"),
+    "--port",
+    "0",
+    "--smtp-port",
+    "0",
+    "--json",
+  ];
+  const first = run(t, args);
+  const { smsUrl } = await ready(first);
+  const body = new URLSearchParams({ To: "+15005550009", From: "+15005550006", Body: "hello" });
+  assert.equal((await fetch(smsUrl!, { method: "POST", body })).status, 201);
+  first.process.kill("SIGKILL");
+  await first.exited;
+  const { url } = await ready(run(t, args));
+  assert.match(await (await fetch(`${url}/mailbox.json`)).text(), /"text":"hello"/);
+});
+
 test("the secret is generated once, for its owner alone", async (t) => {
   const data = join(folder(t), "sub", "p.sqlite");
   const args = ["provider", "--data", data, "--port", "0", "--json", ...REDIRECT];

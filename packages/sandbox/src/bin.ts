@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { keptSecret } from "./client-secret.ts";
 import { type Command, HELP, parseCommand } from "./config.ts";
+import { startMailbox } from "./mailbox/mailbox.ts";
 import { startProvider } from "./provider/provider.ts";
 import { startShop } from "./shop/shop.ts";
 import { StartError } from "./support/start-error.ts";
@@ -19,7 +20,7 @@ async function main(args: readonly string[]): Promise<void> {
       process.stdout.write(HELP);
       return;
     }
-    const started = await (command.program === "provider" ? runProvider(command) : runShop(command));
+    const started = await start(command);
     // Before the ready line: whoever reads it may stop the program at once.
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void started.close());
     process.stdout.write(`${json ? JSON.stringify({ ready: true, ...started.ready }) : started.sentence}\n`);
@@ -28,9 +29,14 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
+function start(command: Exclude<Command, { program: "help" }>): Promise<Started> {
+  mkdirSync(dirname(resolve(command.dataFile)), { recursive: true, mode: 0o700 });
+  if (command.program === "provider") return runProvider(command);
+  return command.program === "shop" ? runShop(command) : runMailbox(command);
+}
+
 async function runProvider(command: Command & { program: "provider" }): Promise<Started> {
   const { client, dataFile } = command;
-  mkdirSync(dirname(resolve(dataFile)), { recursive: true, mode: 0o700 });
   const secretFile = client.clientSecret === undefined ? `${dataFile}.client-secret` : null;
   const provider = await startProvider({
     port: command.port,
@@ -74,6 +80,17 @@ async function runShop(command: Command & { program: "shop" }): Promise<Started>
     ready: { name: "shop", url, issuer, audience, dataFile: command.dataFile },
     sentence: `Sandbox shop: ${url} (takes tokens of ${issuer} for ${audience})`,
     close: shop.close,
+  };
+}
+
+async function runMailbox(command: Command & { program: "mailbox" }): Promise<Started> {
+  const { port, smtpPort, dataFile } = command;
+  const mailbox = await startMailbox({ port, smtpPort, dataFile });
+  const { url, smsUrl } = mailbox;
+  return {
+    ready: { name: "mailbox", url, smsUrl, smtpPort: mailbox.smtpPort, dataFile },
+    sentence: `Sandbox mailbox: ${url}/mailbox (SMTP on port ${mailbox.smtpPort}, texts at ${smsUrl})`,
+    close: mailbox.close,
   };
 }
 

@@ -60,14 +60,28 @@ test("a shop has a port unless it is told otherwise", () => {
   });
 });
 
+test("a mailbox has two ports unless it is told otherwise", () => {
+  assert.deepEqual(parseCommand(["mailbox", "--data", "m.sqlite"], {}), {
+    program: "mailbox",
+    json: false,
+    port: 4430,
+    dataFile: "m.sqlite",
+    smtpPort: 4431,
+  });
+});
+
 test("--help wins over what is missing", () => {
   assert.deepEqual(parseCommand(["--help"], {}), { program: "help" });
 });
 
 for (const [args, message] of [
-  [[], /provider or shop/],
-  [["bank"], /provider or shop/],
-  [[...SHOP, "provider"], /provider or shop/],
+  [[], /provider, shop or mailbox/],
+  [["bank"], /provider, shop or mailbox/],
+  [[...SHOP, "provider"], /provider, shop or mailbox/],
+  [["mailbox"], /--data/],
+  [["mailbox", "--data", "m", "--issuer", "x"], /--issuer does not belong to the mailbox/],
+  [["mailbox", "--data", "m", "--smtp-port", "x"], /--smtp-port must be/],
+  [[...SHOP, "--smtp-port", "25"], /--smtp-port does not belong to the shop/],
   [["provider", "--redirect-uri", "http://127.0.0.1:9/"], /--data/],
   [["provider", "--data", ":memory:", "--redirect-uri", "http://127.0.0.1:9/"], /--data/],
   [["provider", "--data", "p.sqlite"], /--redirect-uri/],

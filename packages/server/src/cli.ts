@@ -23,6 +23,7 @@ export function run(argv: readonly string[]): Promise<number> {
     // A command says itself what it did; lines about starting up would only hide it.
     openServices: async (config) => (await server()).openServices(config, { writeLog: () => undefined }),
     startServer: async (config) => (await server()).startServer(config),
+    checkMail: async (config, to) => (await server()).checkMailOf(config, to),
     untilSignal,
   });
 }

@@ -471,3 +471,64 @@ describe("the configuration file", () => {
     assert.equal(loadConfig(path, {}).listen.tls?.certFile, join(folder, "cert.pem"));
   });
 });
+
+describe("mail and texts", () => {
+  const mail = (smtp: object, from = "Behalf <no-reply@id.example>") => ({
+    mail: { from, smtp: { host: "smtp.example", ...smtp } },
+  });
+  const production = { production: true, issuer: "https://id.example/", rootKey: { file: "/keys" } };
+  const problems = (more: object) =>
+    problemsOf(() => parse(more)).filter((problem) => /^(mail|sms)/.test(problem));
+
+  it("mail asks for STARTTLS on port 587 unless the server is on loopback", () => {
+    const smtpOf = (more: object) => parse(mail(more)).mail?.smtp;
+    assert.deepEqual([smtpOf({})?.port, smtpOf({})?.requireTls, smtpOf({})?.secure], [587, true, false]);
+    for (const host of ["localhost", "127.0.0.1", "::1"]) assert.equal(smtpOf({ host })?.requireTls, false);
+    assert.equal(smtpOf({ host: "localhost.example" })?.requireTls, true);
+  });
+
+  it("mail in clear is refused in production, but on loopback", () => {
+    const refused = "mail.smtp.requireTls: mail without TLS is refused in production, but on loopback";
+    assert.deepEqual(problems({ ...production, ...mail({ requireTls: false }) }), [refused]);
+    for (const smtp of [{ requireTls: false, secure: true }, {}, { host: "127.0.0.1" }])
+      assert.deepEqual(
+        problemsOf(() => parse({ ...production, ...mail(smtp), nonsense: 1 })).filter((one) =>
+          one.startsWith("mail"),
+        ),
+        [],
+      );
+    assert.equal(parse(mail({ requireTls: false })).mail?.smtp.requireTls, false);
+  });
+
+  it("user and password belong together", () => {
+    const half = "user and password belong together; give both or neither";
+    assert.deepEqual(problems(mail({ user: "sender" })), [`mail.smtp: ${half}`]);
+    assert.deepEqual(problems(mail({ password: { env: "SECRET" } })), [`mail.smtp: ${half}`]);
+    const sms = { url: "https://sms.example/", from: "Behalf", format: "json", user: "a" };
+    assert.deepEqual(problems({ sms }), [`sms: ${half}`]);
+  });
+
+  it("a sender that would carry a second header or address is refused", () => {
+    for (const from of [
+      "Behalf <a@id.example>\r\nBcc: all@evil.example",
+      "a@id.example, b@id.example",
+      "Behalf <a@id.example> <b@id.example>",
+      "nobody",
+      "",
+    ])
+      assert.equal(problems(mail({}, from)).length, 1, from);
+  });
+
+  it("a gateway on loopback needs its place in egress.allow", () => {
+    const sms = { url: "http://127.0.0.1:4430/messages", from: "+15005550006", format: "json" };
+    assert.deepEqual(problems({ sms }), [
+      'sms.url: add "127.0.0.1:4430" to egress.allow, it is a private address',
+    ]);
+    assert.equal(parse({ sms, egress: { allow: ["127.0.0.1:4430"] } }).sms?.format, "json");
+  });
+
+  it("a gateway in clear is refused elsewhere than on loopback, and so is an unknown form", () => {
+    assert.equal(problems({ sms: { url: "http://sms.example/", from: "Behalf", format: "json" } }).length, 1);
+    assert.equal(problems({ sms: { url: "https://sms.example/", from: "Behalf", format: "xml" } }).length, 1);
+  });
+});

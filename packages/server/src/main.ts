@@ -6,7 +6,7 @@ import { html } from "hono/html";
 import { type Admin, createAdmin } from "./admin/index.ts";
 import { type Approvals, approvalOAuthErrors, createApprovals } from "./approvals/index.ts";
 import { type Audit, createAudit } from "./audit/index.ts";
-import { type Config, ConfigError } from "./config.ts";
+import { type Config, ConfigError, type MailConfig } from "./config.ts";
 import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
@@ -20,7 +20,7 @@ import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
 import { acrOf, createLogin, type Login } from "./login/index.ts";
-import { createMessages, type Messages } from "./messages/index.ts";
+import { checkMail, createMessages, type Messages } from "./messages/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
@@ -184,6 +184,15 @@ async function createServices(
       await storage.close();
     },
   };
+}
+
+/** Asks the mail server what it would say to our mail; for `behalf doctor`. @throws as `checkMail` */
+export function checkMailOf(
+  config: Config & { readonly mail: MailConfig },
+  to: string | undefined,
+): Promise<void> {
+  const ids = createIds({ clock: systemClock, random: randomBytes });
+  return checkMail(config, { to, id: ids.prefixed("out") });
 }
 
 /** Starts the server; resolves when it accepts requests. What cannot be started leaves nothing open. */

@@ -31,6 +31,8 @@ export type RunningMailbox = {
   url: string;
   /** Where texts are posted. */
   smsUrl: string;
+  /** Where texts are posted as JSON. */
+  smsJsonUrl: string;
   smtpPort: number;
   /** What arrived, newest first; to one recipient, or to all. */
   messages(to?: string): Arrived[];
@@ -47,6 +49,8 @@ export type RunningMailbox = {
 
 /** Path of the gateway, in the shape of Twilio's API; the account is the user of the authentication. */
 const SMS_PATH = "/2010-04-01/Accounts/sandbox/Messages.json";
+/** Path of the gateway for `{ to, from, text }`. */
+const SMS_JSON_PATH = "/messages";
 
 /**
  * Starts an SMTP server and an SMS gateway on the loopback interface that deliver nothing, and a page that shows
@@ -79,6 +83,7 @@ export async function startMailbox(options: MailboxOptions = {}): Promise<Runnin
     return {
       url: http.url,
       smsUrl: `${http.url}${SMS_PATH}`,
+      smsJsonUrl: `${http.url}${SMS_JSON_PATH}`,
       smtpPort: smtp.port,
       messages: store.list,
       switches: { get: switchboard.get, set: (switches) => setOrThrow(switchboard, switches) },
@@ -118,20 +123,30 @@ function createMailboxApp(deps: {
     if (message?.kind === "mail") return htmlOf(message);
     throw new Refusal({ status: 404, error: "not_found", description: "There is no such mail." });
   });
-  app.post(SMS_PATH, async (c) => {
-    requireSender(c.req.header("authorization"), deps.sms);
-    const form = await readForm(c.req.raw);
+  const takeText = (request: Request, to: unknown, from: unknown, text: unknown) => {
     refuseOnDemand(switchboard);
-    const [to, from, body] = ["To", "From", "Body"].map((name) => form.get(name) ?? "");
-    if (!to || !from || !body)
+    const members = [to, from, text].map((member) => (typeof member === "string" ? member : ""));
+    const [recipient = "", sender = "", body = ""] = members;
+    if (members.includes(""))
       throw new Refusal({
         status: 400,
         error: "invalid_request",
-        description: "To, From and Body are needed.",
+        description: "Receiver, sender and text are needed.",
       });
-    const messageId = c.req.header("idempotency-key") ?? "";
-    const { seq } = store.add({ kind: "text", to, from, subject: "", text: body, html: "", messageId });
-    return c.json({ sid: `SM${seq}`, status: "queued", to, from }, 201);
+    const messageId = request.headers.get("idempotency-key") ?? "";
+    const message = { to: recipient, from: sender, text: body, messageId, subject: "", html: "" };
+    const { seq } = store.add({ kind: "text", ...message });
+    return { sid: `SM${seq}`, status: "queued", to: recipient, from: sender };
+  };
+  app.post(SMS_PATH, async (c) => {
+    requireSender(c.req.header("authorization"), deps.sms);
+    const form = await readForm(c.req.raw);
+    return c.json(takeText(c.req.raw, form.get("To"), form.get("From"), form.get("Body")), 201);
+  });
+  app.post(SMS_JSON_PATH, async (c) => {
+    requireSender(c.req.header("authorization"), deps.sms);
+    const { to, from, text } = await readJsonObject(c.req.raw);
+    return c.json(takeText(c.req.raw, to, from, text), 201);
   });
   app.get("/_sandbox/switches", (c) => c.json(switchboard.get()));
   app.put("/_sandbox/switches", async (c) => {

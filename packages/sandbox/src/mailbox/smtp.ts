@@ -15,6 +15,8 @@ const CLOSE_TIMEOUT_MS = 200;
 export type SmtpProtection = {
   /** PEM; STARTTLS is offered with it. */
   tls?: { key: string; cert: string };
+  /** TLS from the first byte, with the same certificate. Default: STARTTLS. */
+  implicitTls?: boolean;
   /** Who may send. */
   login?: { user: string; password: string };
 };
@@ -32,6 +34,7 @@ export async function startSmtp(
     authOptional: login === undefined,
     disabledCommands: [...(tls ? [] : ["STARTTLS"]), ...(login ? [] : ["AUTH"])],
     ...(tls ?? {}),
+    secure: options.implicitTls ?? false,
     closeTimeout: CLOSE_TIMEOUT_MS,
     disableReverseLookup: true,
     onAuth(auth, _session, answer) {

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { sql } from "kysely";
+import { z } from "zod";
+import { type ClientMetadata, clientMetadataSchema } from "../config.ts";
 import { testEngines } from "../storage/testing.ts";
 import { type AdminSetup, ISSUER, openAdmin } from "./testing.ts";
+import { snakeCase } from "./wire.ts";
 
 for (const engine of testEngines())
   describe(`clients of the administrator's API on ${engine.name}`, () => {
@@ -36,6 +39,8 @@ for (const engine of testEngines())
           name: "Planner",
           redirect_uris: ["https://app.example/cb"],
           post_logout_redirect_uris: [],
+          web_origins: [],
+          backchannel_logout_format: "form",
           grant_types: ["authorization_code", "refresh_token", "token_vault"],
           apis: { "https://shop.example/": { scopes: ["buy"] } },
           first_party: false,
@@ -202,6 +207,52 @@ for (const engine of testEngines())
         const [event] = await eventsOf("admin.client_changed");
         assert.deepEqual([event?.object_id, event?.details], [id, { members: "first_party name" }]);
       });
+
+      /** Of each member a value that is not its default. */
+      const OTHER: Record<keyof ClientMetadata, unknown> = {
+        name: "Other",
+        redirectUris: ["https://app.example/cb"],
+        postLogoutRedirectUris: ["https://app.example/"],
+        webOrigins: ["https://app.example"],
+        backchannelLogoutUri: "https://app.example/logout",
+        backchannelLogoutFormat: "json",
+        grantTypes: ["authorization_code", "ciba"],
+        apis: { "https://shop.example/": { scopes: ["buy"] } },
+        organizations: "optional",
+        firstParty: true,
+        rotateRefreshTokens: true,
+        idTokenAlgorithm: "ES256",
+        jwks: { keys: [{ kty: "EC", crv: "P-256", x: "AA", y: "AA" }] },
+        jwksUri: "https://app.example/jwks",
+        agent,
+      };
+      const NAMES = Object.keys(clientMetadataSchema.shape) as (keyof ClientMetadata)[];
+
+      for (const name of NAMES)
+        it(`keeps ${name} through the change of another member, and sets and shows it`, async () => {
+          const wire = snakeCase(name);
+          const other = name === "name" ? { first_party: true } : { name: "Changed" };
+          const made = (await create({ name: "A", [wire]: OTHER[name] })).body;
+          assert.deepEqual(made[wire], OTHER[name]);
+          assert.deepEqual((await change(made.id, other)).body[wire], OTHER[name]);
+          assert.deepEqual((await change(made.id, {})).body[wire], OTHER[name]);
+          // A client proves itself in one way: what gets keys must have no secret.
+          const { id } = (await create({ name: "A", confidential: !name.startsWith("jwks") })).body;
+          assert.notDeepEqual((await setup.call("GET", `/clients/${id}`)).body[wire], OTHER[name]);
+          const changed = await change(id, { [wire]: OTHER[name] });
+          assert.deepEqual([changed.status, changed.body[wire]], [200, OTHER[name]]);
+          const row = await sql<{ metadata: string }>`select metadata from clients where id = ${id}`.execute(
+            setup.storage.db(),
+          );
+          assert.deepEqual(JSON.parse(row.rows[0]?.metadata ?? "{}")[name], OTHER[name]);
+        });
+
+      for (const name of NAMES.filter((it) => clientMetadataSchema.shape[it] instanceof z.ZodOptional))
+        it(`takes ${name} away with null`, async () => {
+          const { id } = (await create({ name: "A", [snakeCase(name)]: OTHER[name] })).body;
+          const { status, body } = await change(id, { [snakeCase(name)]: null });
+          assert.deepEqual([status, snakeCase(name) in body], [200, false]);
+        });
 
       it("takes the agent policy away with null", async () => {
         const { id } = (await create({ name: "A", agent })).body;

@@ -17,7 +17,7 @@ import { adminError } from "./errors.ts";
 import { adminEvents } from "./events.ts";
 import type { Page } from "./paging.ts";
 import { type AdminTables, type ClientRow, findClientRow, listClientRows, readSwitches } from "./store.ts";
-import { type AdminClient, type ClientChange, withChange } from "./wire.ts";
+import { type AdminClient, type MetadataChange, snakeCase, withChange } from "./wire.ts";
 
 /** Clients of file and database together, as administrators see, make and switch them. */
 export interface AdminClients {
@@ -40,7 +40,7 @@ export interface AdminClients {
     confidential: boolean,
   ): Promise<{ client: AdminClient; clientSecret: Secret | undefined }>;
   /** @throws ApiError `admin.client_unknown`, `admin.read_only`, `admin.client_invalid` */
-  change(id: string, change: ClientChange): Promise<AdminClient>;
+  change(id: string, change: MetadataChange): Promise<AdminClient>;
   /**
    * Switches a client off or on, wherever it was declared; safe to call twice.
    * @throws ApiError `admin.client_unknown`
@@ -169,7 +169,9 @@ export function createAdminClients(deps: {
           .set({ metadata: JSON.stringify(metadata) })
           .where("id", "=", id)
           .execute();
-        await record(tx, adminEvents.clientChanged, id, { members: Object.keys(change).sort().join(" ") });
+        await record(tx, adminEvents.clientChanged, id, {
+          members: Object.keys(change).map(snakeCase).sort().join(" "),
+        });
         return { ...client, metadata };
       });
       deps.clientChanged(id);
@@ -222,11 +224,7 @@ async function switchRow(tx: Tx, id: string, disabledAt: number | null): Promise
 
 /** Problems name members as the configuration file spells them. */
 function inWireSpelling(problem: string): string {
-  return problem
-    .replace(/^[.:]\s*/, "")
-    .replace(/^(redirectUris|postLogoutRedirectUris|jwksUri)/, (name) =>
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    );
+  return problem.replace(/^[.:]\s*/, "").replace(/^[A-Za-z]+(?=[:.])/, snakeCase);
 }
 
 function fromRow(row: ClientRow): AdminClient {

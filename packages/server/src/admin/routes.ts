@@ -23,6 +23,7 @@ import {
   newClientBody,
   newUserBody,
   parseWire,
+  toMembers,
   toMetadata,
   userQuery,
   userToWire,
@@ -88,7 +89,7 @@ export function adminRoutes(deps: {
   app.get("/clients/:id", async (c) => c.json(clientToWire(await adminClients.get(c.req.param("id")))));
   app.patch("/clients/:id", async (c) => {
     const change = parseWire(clientChangeBody, await readJson(c.req.raw));
-    return c.json(clientToWire(await adminClients.change(c.req.param("id"), change)));
+    return c.json(clientToWire(await adminClients.change(c.req.param("id"), toMembers(change))));
   });
   app.post("/clients/:id/disable", async (c) =>
     c.json(clientToWire(await adminClients.setDisabled(c.req.param("id"), true))),

@@ -20,48 +20,57 @@ export const newUserBody = z.strictObject({
   role: z.enum(["user", "admin"]).default("user"),
 });
 
-const fields = clientMetadataSchema.shape;
-const clientFields = {
-  name: fields.name,
-  redirect_uris: fields.redirectUris,
-  post_logout_redirect_uris: fields.postLogoutRedirectUris,
-  grant_types: fields.grantTypes,
-  apis: fields.apis,
-  organizations: fields.organizations,
-  first_party: fields.firstParty,
-  rotate_refresh_tokens: fields.rotateRefreshTokens,
-  id_token_algorithm: fields.idTokenAlgorithm,
-  jwks: fields.jwks,
-  jwks_uri: fields.jwksUri,
-  agent: fields.agent,
-};
+/** `redirectUris` in the spelling of the wire: `redirect_uris`. */
+export const snakeCase = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+type SnakeCase<Name extends string> = Name extends `${infer First}${infer Rest}`
+  ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeCase<Rest>}`
+  : Name;
+type InWireSpelling<T> = { [Name in keyof T as SnakeCase<Name & string>]: T[Name] };
+
+/** The same members in the spelling of the wire. Every member of the schema takes part, also one added tomorrow. */
+function toWireSpelling<T extends object>(members: T): InWireSpelling<T> {
+  const entries = Object.entries(members).map(([name, value]) => [snakeCase(name), value]);
+  // The type says of each name what snakeCase() makes of it.
+  return Object.fromEntries(entries) as InWireSpelling<T>;
+}
+
+type Fields = typeof clientMetadataSchema.shape;
+const fields: Fields = clientMetadataSchema.shape;
 
 export const newClientBody = z.strictObject({
-  ...clientFields,
+  ...toWireSpelling(fields),
   /** A confidential client without `jwks` or `jwks_uri` gets a secret; a public one authenticates with PKCE alone. */
   confidential: z.boolean().default(true),
 });
 
+/** What a change may say of a member: its value, or for an optional one `null`, which takes it away. */
+type Replacement<Field> =
+  Field extends z.ZodDefault<infer Inner>
+    ? z.ZodOptional<Inner>
+    : Field extends z.ZodOptional<infer Inner>
+      ? z.ZodOptional<z.ZodNullable<Inner>>
+      : Field extends z.ZodType
+        ? z.ZodOptional<Field>
+        : never;
+
+function replacement(field: z.ZodType): z.ZodType {
+  // The members of the schema are zod's own types: what they unwrap to is one of them too.
+  if (field instanceof z.ZodDefault) return (field.unwrap() as z.ZodType).optional();
+  if (field instanceof z.ZodOptional) return (field.unwrap() as z.ZodType).nullable().optional();
+  return field.optional();
+}
+
+const replacements = Object.fromEntries(
+  Object.entries(fields).map(([name, field]) => [name, replacement(field)]),
+  // As replacement() makes them, one for each member.
+) as { [Name in keyof Fields]: Replacement<Fields[Name]> };
+
 /** Members to replace; what is left out stays, and `null` takes an optional one away. */
-export const clientChangeBody = z
-  .strictObject({
-    name: fields.name,
-    redirect_uris: fields.redirectUris.unwrap(),
-    post_logout_redirect_uris: fields.postLogoutRedirectUris.unwrap(),
-    grant_types: fields.grantTypes.unwrap(),
-    apis: fields.apis.unwrap(),
-    organizations: fields.organizations.unwrap(),
-    first_party: z.boolean(),
-    rotate_refresh_tokens: z.boolean().nullable(),
-    id_token_algorithm: fields.idTokenAlgorithm.unwrap(),
-    jwks: fields.jwks.unwrap().nullable(),
-    jwks_uri: fields.jwksUri.unwrap().nullable(),
-    agent: fields.agent.unwrap().nullable(),
-  })
-  .partial();
+export const clientChangeBody = z.strictObject(toWireSpelling(replacements));
 
 export type NewClient = z.infer<typeof newClientBody>;
-export type ClientChange = z.infer<typeof clientChangeBody>;
 
 /** @throws ApiError `request.invalid` that lists every member that is wrong, never its value. */
 export function parseWire<T>(schema: z.ZodType<T>, value: unknown): T {
@@ -71,51 +80,23 @@ export function parseWire<T>(schema: z.ZodType<T>, value: unknown): T {
   throw httpError("request.invalid", { detail: problems.join("; "), members: { problems } });
 }
 
-export function toMetadata(body: Omit<NewClient, "confidential">): ClientMetadata {
-  return clientMetadataSchema.parse({
-    name: body.name,
-    redirectUris: body.redirect_uris,
-    postLogoutRedirectUris: body.post_logout_redirect_uris,
-    grantTypes: body.grant_types,
-    apis: body.apis,
-    organizations: body.organizations,
-    firstParty: body.first_party,
-    rotateRefreshTokens: body.rotate_refresh_tokens,
-    idTokenAlgorithm: body.id_token_algorithm,
-    jwks: body.jwks,
-    jwksUri: body.jwks_uri,
-    agent: body.agent,
-  });
+/** The members that a body gives, as the database names them. */
+export function toMembers(body: Readonly<Record<string, unknown>>): MetadataChange {
+  const given = Object.keys(fields).filter((name) => body[snakeCase(name)] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, body[snakeCase(name)]]));
 }
+
+/** What the database keeps of a new client. */
+export const toMetadata = (body: Omit<NewClient, "confidential">): ClientMetadata =>
+  clientMetadataSchema.parse(toMembers(body));
+
+/** Members to replace; `null` takes an optional one away. */
+export type MetadataChange = { readonly [Name in keyof ClientMetadata]?: ClientMetadata[Name] | null };
 
 /** Metadata with the members of `change` in place of its own. */
-export function withChange(metadata: ClientMetadata, change: ClientChange): ClientMetadata {
-  // Members that were left out are absent, not undefined: the value comes from parsed JSON.
-  const merged = Object.assign(toWireFields(metadata), change);
-  return toMetadata({
-    ...merged,
-    rotate_refresh_tokens: merged.rotate_refresh_tokens ?? undefined,
-    jwks: merged.jwks ?? undefined,
-    jwks_uri: merged.jwks_uri ?? undefined,
-    agent: merged.agent ?? undefined,
-  });
-}
-
-function toWireFields(metadata: ClientMetadata) {
-  return {
-    name: metadata.name,
-    redirect_uris: metadata.redirectUris,
-    post_logout_redirect_uris: metadata.postLogoutRedirectUris,
-    grant_types: metadata.grantTypes,
-    apis: metadata.apis,
-    organizations: metadata.organizations,
-    first_party: metadata.firstParty,
-    rotate_refresh_tokens: metadata.rotateRefreshTokens,
-    id_token_algorithm: metadata.idTokenAlgorithm,
-    jwks: metadata.jwks,
-    jwks_uri: metadata.jwksUri,
-    agent: metadata.agent,
-  };
+export function withChange(metadata: ClientMetadata, change: MetadataChange): ClientMetadata {
+  const merged = Object.entries({ ...metadata, ...change }).filter(([, value]) => value != null);
+  return clientMetadataSchema.parse(Object.fromEntries(merged));
 }
 
 /** A client with what does not stand in its metadata. */
@@ -134,7 +115,7 @@ export function clientToWire(client: AdminClient): Record<string, unknown> {
     id: client.id,
     source: client.source,
     confidential: client.hasSecret || hasKeys(client.metadata),
-    ...toWireFields(client.metadata),
+    ...toWireSpelling(client.metadata),
     disabled_at: time(client.disabledAt),
     created_at: time(client.createdAt),
   };

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import type { Admin } from "../admin/index.ts";
 import type { Audit } from "../audit/index.ts";
-import type { Config } from "../config.ts";
+import type { Config, MailConfig } from "../config.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
@@ -60,6 +60,11 @@ export interface CommandContext {
   readStandardInput(): Promise<string>;
   openServices(config: Config): Promise<CommandServices>;
   startServer(config: Config): Promise<{ url: string; port: number; close(): Promise<void> }>;
+  /**
+   * Connects to the configured mail server, and hands it one test mail when `to` says to whom.
+   * @throws Error whose message says what went wrong
+   */
+  checkMail(config: Config & { readonly mail: MailConfig }, to: string | undefined): Promise<void>;
   /** Resolves with the name of the signal that asks this process to end. */
   untilSignal(): Promise<string>;
   readonly fetch: typeof fetch;

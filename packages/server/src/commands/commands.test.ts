@@ -209,6 +209,59 @@ describe("the behalf command", () => {
       assert.match(err, /jwks\.keys\.0: Unrecognized key: "d"/);
     });
 
+    it("are changed in what is named, keep the rest, and lose what is cleared", async () => {
+      const { id } = await json(
+        "clients create --name Web --redirect-uri https://a.example/cb --web-origin https://a.example --backchannel-logout-uri https://a.example/out --backchannel-logout-format json --organizations optional --agent-owner Sales --agent-purpose Plans",
+      );
+      await json(`clients update ${id} --name Shop --logout-uri https://a.example/ --agent-owner Support`);
+      await json(`clients update ${id} --clear web-origin --rotate-refresh-tokens yes`);
+      const services = await openServices(loadConfig(at.path("behalf.yaml"), {}), {
+        writeLog: () => undefined,
+      });
+      const { metadata } = await services.admin.clients.get(id);
+      await services.close();
+      assert.deepEqual(metadata, {
+        name: "Shop",
+        redirectUris: ["https://a.example/cb"],
+        postLogoutRedirectUris: ["https://a.example/"],
+        webOrigins: [],
+        backchannelLogoutUri: "https://a.example/out",
+        backchannelLogoutFormat: "json",
+        grantTypes: ["authorization_code", "refresh_token"],
+        apis: {},
+        organizations: "optional",
+        firstParty: false,
+        rotateRefreshTokens: true,
+        idTokenAlgorithm: "RS256",
+        agent: { owner: "Support", purpose: "Plans", connections: {} },
+      });
+    });
+
+    const wrongChanges: [string, string, RegExp][] = [
+      ["nothing", "", /say what to change/],
+      ["a member that is not there to clear", "--clear name", /--clear must be one of/],
+      ["a format that does not exist", "--backchannel-logout-format xml", /backchannelLogoutFormat/],
+      ["an origin with a path", "--web-origin https://a.example/x", /webOrigins/],
+      ["rotation by another word", "--rotate-refresh-tokens maybe", /must be yes or no/],
+    ];
+    for (const [what, options, message] of wrongChanges)
+      it(`are not changed by ${what}`, async () => {
+        const { id } = await json("clients create --name Web");
+        const { code, err } = await at.behalf(`clients update ${id} ${options}`);
+        assert.equal(code, 2);
+        assert.match(err, message);
+      });
+
+    it("of the configuration file are not changed, and unknown ones neither", async () => {
+      for (const [id, expected] of [
+        ["assistant", "admin.read_only"],
+        ["none", "admin.client_unknown"],
+      ]) {
+        const { code, err } = await at.behalf(`clients update ${id} --name B --json`);
+        assert.deepEqual([code, JSON.parse(err).error.code], [1, expected]);
+      }
+    });
+
     it("that refer to what does not exist are refused", async () => {
       const { code, err } = await at.behalf("clients create --name A --api https://none.example/=x --json");
       assert.equal(code, 1);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it, type TestContext } from "node:test";
+import { type MailboxOptions, startMailbox } from "@behalf/sandbox";
 import { sql } from "kysely";
 import { migrate } from "../storage/migrate.ts";
 import { openEmptyPostgres, postgresUrl } from "../storage/testing.ts";
@@ -25,8 +26,8 @@ describe("behalf doctor", () => {
     assert.ok(text.includes(from), from);
     writeFileSync(path, text.replace(from, to));
   };
-  async function examine(world: Partial<CommandWorld> = {}) {
-    const { code, json } = await at.behalf("doctor --json", world);
+  async function examine(world: Partial<CommandWorld> = {}, options = "") {
+    const { code, json } = await at.behalf(`doctor --json ${options}`, world);
     const { findings } = json as { findings: Finding[] };
     return { code, find: (check: string) => findings.find((finding) => finding.check === check), findings };
   }
@@ -47,6 +48,7 @@ describe("behalf doctor", () => {
         ["data folder", "ok"],
         ["issuer", "warning"],
         ["TLS", "ok"],
+        ["mail", "warning"],
         ["egress", "ok"],
       ],
     );
@@ -170,6 +172,73 @@ describe("behalf doctor", () => {
     const { find } = await examine({ fetch: async () => Response.error() });
     assert.equal(find("TLS")?.state, "warning");
     assert.match(find("TLS")?.action ?? "", /proxy/);
+  });
+
+  describe("asking the mail server", () => {
+    const USER = { user: "sender", password: "a-long-password" };
+    async function withMailbox(t: TestContext, options: MailboxOptions, smtp: string) {
+      const mailbox = await startMailbox(options);
+      t.after(() => mailbox.close());
+      const server = `{ host: 127.0.0.1, port: ${mailbox.smtpPort}${smtp} }`;
+      change("apis: []\n", `apis: []\nmail: { from: a@id.example, smtp: ${server} }\n`);
+      return mailbox;
+    }
+
+    it("is content when it takes the log-in, and sends nothing", async (t) => {
+      const mailbox = await withMailbox(t, { login: USER }, ", user: sender, password: { env: MAIL }");
+      const { code, find } = await examine({ env: { MAIL: USER.password } });
+      assert.deepEqual([code, find("mail")?.state], [0, "ok"]);
+      assert.match(find("mail")?.detail ?? "", /answers as sender$/);
+      assert.deepEqual(mailbox.messages(), []);
+    });
+
+    it("fails for a wrong password, which is printed nowhere", async (t) => {
+      await withMailbox(t, { login: USER }, ", user: sender, password: { env: MAIL }");
+      const { code, find, findings } = await examine({ env: { MAIL: "another-password" } });
+      assert.deepEqual([code, find("mail")?.state], [1, "failed"]);
+      assert.match(find("mail")?.detail ?? "", /EAUTH 535/);
+      assert.doesNotMatch(JSON.stringify(findings), /another-password/);
+    });
+
+    it("fails when TLS is asked for and not offered", async (t) => {
+      await withMailbox(t, {}, ", requireTls: true");
+      const { code, find } = await examine();
+      assert.deepEqual([code, find("mail")?.state], [1, "failed"]);
+      assert.match(find("mail")?.action ?? "", /requireTls/);
+    });
+
+    it("fails when nobody listens", async (t) => {
+      const mailbox = await withMailbox(t, {}, "");
+      await mailbox.close();
+      const { find } = await examine();
+      assert.match(find("mail")?.detail ?? "", /ECONNREFUSED|ESOCKET|ECONNECTION/);
+    });
+
+    it("sends a test mail to one address when asked", async (t) => {
+      const mailbox = await withMailbox(t, {}, "");
+      const { code, find } = await examine({}, "--send-mail anne@example.com");
+      assert.equal(code, 0);
+      assert.match(find("mail")?.detail ?? "", /took a test mail/);
+      assert.deepEqual(
+        mailbox.messages().map(({ to }) => to),
+        ["anne@example.com"],
+      );
+    });
+
+    it("fails when the test mail is refused, and for what is no address", async (t) => {
+      const mailbox = await withMailbox(t, {}, "");
+      mailbox.switches.set({ mailReject: { times: 1 } });
+      const refused = await examine({}, "--send-mail anne@example.com");
+      assert.match(refused.find("mail")?.detail ?? "", /refused with 550/);
+      const { code, find } = await examine({}, "--send-mail anne@example.com,all@evil.example");
+      assert.deepEqual([code, find("mail")?.state], [1, "failed"]);
+      assert.deepEqual(mailbox.messages(), []);
+    });
+
+    it("fails when a test mail is asked for and no mail is configured", async () => {
+      const { code, find } = await examine({}, "--send-mail anne@example.com");
+      assert.deepEqual([code, find("mail")?.state], [1, "failed"]);
+    });
   });
 
   describe("asking the issuer", () => {

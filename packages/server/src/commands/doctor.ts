@@ -24,10 +24,13 @@ const MAX_CLOCK_SKEW_MS = 5_000;
 
 export const doctor: Command = {
   name: "doctor",
-  summary: "Check configuration, keys, database, address and clock; say what to do about each fault.",
-  options: CONFIG_OPTION,
+  summary: "Check configuration, keys, database, address, mail and clock; say what to do about each fault.",
+  options: {
+    ...CONFIG_OPTION,
+    "send-mail": { value: "<address>", help: "also send a test mail there" },
+  },
   async run(args, context) {
-    const findings = await examine(configPath(args, context), context);
+    const findings = await examine(configPath(args, context), context, args.text("send-mail"));
     const lines = findings.map(
       ({ check, state, detail, action }) =>
         `${SIGN[state]} ${check}: ${detail}${action ? `\n        → ${action}` : ""}`,
@@ -39,7 +42,11 @@ export const doctor: Command = {
 };
 
 /** Later checks need what earlier ones opened; where that is missing they are left out. */
-async function examine(file: string, context: CommandContext): Promise<readonly Finding[]> {
+async function examine(
+  file: string,
+  context: CommandContext,
+  sendMailTo: string | undefined,
+): Promise<readonly Finding[]> {
   const { config, findings } = checkConfig(file, context);
   if (!config) return findings;
   const { keyring, finding: rootKey } = checkRootKey(config);
@@ -51,6 +58,7 @@ async function examine(file: string, context: CommandContext): Promise<readonly 
     checkDataDir(config),
     await checkIssuer(config, context),
     checkListening(config),
+    ...(await checkMail(config, context, sendMailTo)),
     checkEgress(config),
   ];
 }
@@ -247,6 +255,33 @@ function checkListening({ issuer, listen }: Config): Finding {
     detail,
     action: "have a proxy end TLS in front of it, or set listen.tls",
   };
+}
+
+/** Mail that cannot leave is noticed by whoever waits for a code: better noticed here. */
+async function checkMail(
+  config: Config,
+  context: CommandContext,
+  to: string | undefined,
+): Promise<readonly Finding[]> {
+  const check = "mail";
+  const { mail } = config;
+  if (!mail) {
+    const action = "set mail in the configuration; docs/guides/mail.md says how";
+    const detail = "not configured: no codes, resets and notices are sent";
+    return [{ check, state: to === undefined ? "warning" : "failed", detail, action }];
+  }
+  const { host, port, user } = mail.smtp;
+  try {
+    await context.checkMail({ ...config, mail }, to);
+    const how = user === undefined ? "without a log-in" : `as ${user}`;
+    const sent = to === undefined ? "" : "; it took a test mail, look whether it arrives";
+    return [{ check, state: "ok", detail: `${host}:${port} answers ${how}${sent}` }];
+  } catch (error) {
+    const detail = `${host}:${port}: ${error instanceof Error ? error.message : "unknown"}`;
+    const action =
+      "check mail.smtp: host, port, secure, requireTls, user, password, and that the port is open";
+    return [{ check, state: "failed", detail, action }];
+  }
 }
 
 function checkEgress({ egress }: Config): Finding {

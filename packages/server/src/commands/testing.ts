@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
-import { openServices, startServer } from "../main.ts";
+import { checkMailOf, openServices, startServer } from "../main.ts";
 import { type CommandWorld, runCommand } from "./index.ts";
 
 /** What a command printed and how it ended. */
@@ -42,6 +42,7 @@ export function openFolder() {
       readStandardInput: async () => "",
       openServices: (config) => openServices(config, silent),
       startServer: (config) => startServer(config, silent),
+      checkMail: checkMailOf,
       untilSignal: async () => "SIGTERM",
       ...change,
     });

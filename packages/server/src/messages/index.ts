@@ -20,6 +20,7 @@ import {
   type TextValues,
 } from "./templates.ts";
 
+export { checkMail } from "./check.ts";
 export type { MailTemplate, MailValues, TextTemplate, TextValues } from "./templates.ts";
 
 /** What a message needs besides its values. */
