@@ -122,8 +122,26 @@ export function judgeAll(
         verdicts[feature] = verdict;
         tell(FEATURES[feature], verdict);
       }
+      await proveAlive(subject, verdicts, (cell) => attempt(cell, world, driver));
       return verdicts as Verdicts;
     },
     options,
   );
+}
+
+/**
+ * A driver that has died fails every run, on a broken server or not: the last cell that works must do so once
+ * more. Of those before it the next one's success is the proof.
+ */
+async function proveAlive(
+  subject: Subject,
+  verdicts: Partial<Record<Feature, Verdict>>,
+  run: (cell: Cell) => Promise<string | undefined>,
+): Promise<void> {
+  const last = featureNames.findLast((feature) => verdicts[feature]?.kind === "works");
+  const entry = last && subject.features[last];
+  if (!last || !entry || !("run" in entry)) return;
+  const failure = await run(entry);
+  if (failure !== undefined)
+    verdicts[last] = { kind: "fails", reason: `not proven: the whole server stays red: ${failure}` };
 }
