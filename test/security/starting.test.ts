@@ -121,6 +121,7 @@ const METADATA = {
   idTokenAlgorithm: "RS256" as const,
   webOrigins: [],
   backchannelLogoutFormat: "form" as const,
+  tlsClientCertificateBoundAccessTokens: false,
 };
 
 describe("a new first root key", () => {

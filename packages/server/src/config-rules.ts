@@ -1,11 +1,16 @@
+import type { KeyObject } from "node:crypto";
 import { isLoopbackHost, isRedirectUri } from "./config-addresses.ts";
 import {
   type ApiConfig,
   type ClientMetadata,
+  type Config,
   type ConnectionConfig,
+  certificatesOf,
+  hasCertificate,
   hasKeys,
   type Parsed,
 } from "./config-schema.ts";
+import { isCertificateName, parseCertificate } from "./lib/certificates.ts";
 
 /** What one field cannot know: names used twice, references into the void, what production refuses. */
 export function crossChecks(config: Parsed): string[] {
@@ -60,6 +65,8 @@ export function crossChecks(config: Parsed): string[] {
   ] as const)
     if (pair && (pair.user === undefined) !== (pair.password === undefined))
       problems.push(`${path}: user and password belong together; give both or neither`);
+  if (config.listen.mtls && !config.listen.tls)
+    problems.push("listen.mtls: needs listen.tls; a certificate that a proxy reports is not believed");
   problems.push(...privateGateway(config));
   if (config.production) {
     const smtp = config.mail?.smtp;
@@ -162,10 +169,42 @@ export function clientProblems(
   const { hasSecret } = against;
   if (entry.jwks && entry.jwksUri) problems.push(".jwksUri: a client has jwks or jwksUri, not both");
   if (hasSecret && hasKeys(entry)) problems.push(".secret: a client has a secret or keys, not both");
+  problems.push(...certificateProblems(entry, config.listen));
   const needSecret = entry.grantTypes.filter((type) => !PUBLIC_GRANTS.includes(type));
   if (!hasSecret && !hasKeys(entry) && needSecret.length > 0)
     problems.push(`: a client without secret or keys may use ${PUBLIC_GRANTS.join(", ")} only`);
   return problems;
+}
+
+/** What is wrong with how a client's certificate is known. */
+function certificateProblems(entry: ClientMetadata, { mtls }: ClientReferences["listen"]): string[] {
+  const { tlsClientAuth, selfSignedTlsClientAuth, jwks } = entry;
+  const problems: string[] = [];
+  for (const [i, key] of (jwks?.keys ?? []).entries()) {
+    const certificate = parseCertificate(key.x5c?.[0] ?? "");
+    if (certificate && !isSameKey(key, certificate.publicKey))
+      problems.push(`.jwks.keys.${i}.x5c: the first certificate is of another key`);
+  }
+  if (tlsClientAuth) {
+    if (!isCertificateName(tlsClientAuth))
+      problems.push(`.tlsClientAuth.value: "${tlsClientAuth.value}" is no ${tlsClientAuth.by}`);
+    if (selfSignedTlsClientAuth || jwks)
+      problems.push(".tlsClientAuth: a client has tlsClientAuth, or certificates of its own, not both");
+    if (mtls?.caFile === undefined)
+      problems.push(".tlsClientAuth: set listen.mtls.caFile to the authority of the clients' certificates");
+  }
+  if (selfSignedTlsClientAuth && certificatesOf(entry).length === 0)
+    problems.push(".selfSignedTlsClientAuth: name certificates, or give jwks whose keys have x5c");
+  if (hasCertificate(entry) && entry.jwksUri)
+    problems.push(".jwksUri: certificates are read from jwks alone, not from an address");
+  if ((hasCertificate(entry) || entry.tlsClientCertificateBoundAccessTokens) && !mtls)
+    problems.push(": a client that uses certificates needs listen.mtls");
+  return problems;
+}
+
+function isSameKey(jwk: object, key: KeyObject): boolean {
+  const known = key.export({ format: "jwk" });
+  return Object.entries(known).every(([name, value]) => (jwk as Record<string, unknown>)[name] === value);
 }
 
 /** Grants in which a user has a part: what a client without secret could do is in their hands. */
@@ -173,6 +212,7 @@ const PUBLIC_GRANTS: readonly string[] = ["authorization_code", "refresh_token",
 
 /** The part of the configuration that clients refer to. */
 interface ClientReferences {
+  readonly listen: Pick<Config["listen"], "mtls"> | Pick<Parsed["listen"], "mtls">;
   readonly apis: readonly Pick<ApiConfig, "audience" | "scopes">[];
   readonly connections: readonly Pick<ConnectionConfig, "name" | "scopes">[];
 }

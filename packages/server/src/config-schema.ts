@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isCidr, isIssuer, isLoopbackHost, isMailbox, isWebOrigin, isWebUrl } from "./config-addresses.ts";
+import { CERTIFICATE_NAMES, parseCertificate } from "./lib/certificates.ts";
 import type { Secret } from "./lib/secret.ts";
 
 /** 256 bits as base64url or hexadecimal are at least this long. */
@@ -26,7 +27,16 @@ const agentPolicy = z.strictObject({
 });
 
 const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/, "base64url");
-const keyNames = { kid: z.string().min(1).max(256).optional(), use: z.literal("sig").optional() };
+const certificate = z
+  .string()
+  .max(16_384)
+  .refine((text) => parseCertificate(text) !== undefined, "an X.509 certificate: PEM, or DER as base64");
+const keyNames = {
+  kid: z.string().min(1).max(256).optional(),
+  use: z.literal("sig").optional(),
+  /** Certificates of the key, its own first (RFC 7517 section 4.7). */
+  x5c: z.array(certificate).min(1).max(5).optional(),
+};
 /** 2,048 bits as base64url are at least this long. */
 const MIN_RSA_LENGTH = 342;
 /** A public key (RFC 7517). Strict, so that the private part of a key is refused. */
@@ -96,12 +106,40 @@ export const clientMetadataSchema = z.strictObject({
   jwks: z.strictObject({ keys: z.array(publicKey).min(1).max(20) }).optional(),
   /** Where those keys are. */
   jwksUri: webUrl.optional(),
+  /** It proves itself with a certificate of the configured authority that carries this name. */
+  tlsClientAuth: z
+    .strictObject({ by: z.enum(CERTIFICATE_NAMES), value: z.string().min(1).max(1_024) })
+    .optional(),
+  /** It proves itself with one of these certificates, or of those in `jwks`, whoever signed them. */
+  selfSignedTlsClientAuth: z
+    .strictObject({ certificates: z.array(certificate).max(20).default([]) })
+    .optional(),
+  /** Its tokens are good with the certificate alone that it asked for them with. */
+  tlsClientCertificateBoundAccessTokens: z.boolean().default(false),
   agent: agentPolicy.optional(),
 });
 
-/** Whether a client proves itself with keys of its own. */
-export const hasKeys = (entry: Pick<ClientMetadata, "jwks" | "jwksUri">): boolean =>
-  entry.jwks !== undefined || entry.jwksUri !== undefined;
+type OwnProof = Pick<ClientMetadata, "jwks" | "jwksUri" | "tlsClientAuth" | "selfSignedTlsClientAuth">;
+
+/** Whether a client proves itself with the certificate of its connection. */
+export const hasCertificate = (entry: OwnProof): boolean =>
+  entry.tlsClientAuth !== undefined || entry.selfSignedTlsClientAuth !== undefined;
+
+/** Certificates that a client may prove itself with, whoever signed them. */
+export const certificatesOf = ({
+  selfSignedTlsClientAuth,
+  jwks,
+}: Pick<ClientMetadata, "jwks" | "selfSignedTlsClientAuth">): readonly string[] =>
+  selfSignedTlsClientAuth
+    ? [
+        ...selfSignedTlsClientAuth.certificates,
+        ...(jwks?.keys ?? []).flatMap(({ x5c }) => x5c?.slice(0, 1) ?? []),
+      ]
+    : [];
+
+/** Whether a client proves itself with keys of its own, by assertion or certificate. */
+export const hasKeys = (entry: OwnProof): boolean =>
+  entry.jwks !== undefined || entry.jwksUri !== undefined || hasCertificate(entry);
 
 const client = clientMetadataSchema.extend({
   id: identifier,
@@ -226,6 +264,14 @@ export const schema = z.strictObject({
       host: z.string().default("127.0.0.1"),
       port: z.number().int().min(0).max(65_535).default(4000),
       tls: z.strictObject({ certFile: z.string(), keyFile: z.string() }).optional(),
+      /** A second port that asks for certificates of clients (RFC 8705). */
+      mtls: z
+        .strictObject({
+          port: z.number().int().min(1).max(65_535),
+          /** Authority of the certificates that `tlsClientAuth` takes. */
+          caFile: z.string().optional(),
+        })
+        .optional(),
     })
     .prefault({}),
   storage: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, '"sqlite:<file>" or "postgres://…"'),
@@ -319,6 +365,7 @@ export interface Config
     readonly host: string;
     readonly port: number;
     readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+    readonly mtls: { readonly port: number; readonly caFile: string | undefined } | undefined;
   };
   readonly apis: readonly ApiConfig[];
   readonly clients: readonly ClientConfig[];

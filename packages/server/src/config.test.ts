@@ -12,6 +12,7 @@ import {
   loadConfig,
   parseConfig,
 } from "./config.ts";
+import { selfSigned } from "./http/testing.ts";
 import { reveal } from "./lib/secret.ts";
 
 const SECRET = "s".repeat(43);
@@ -54,12 +55,13 @@ const refuses = (more: object, expected: string[], from = sources) =>
     expected,
   );
 
+const OWN = await selfSigned({ subject: "CN=machine" });
 const PUBLIC_KEY = { kty: "EC", crv: "P-256", x: "AA", y: "AA" };
 
 describe("configuration", () => {
   it("needs issuer, storage and root key alone, and fills in the rest", () => {
     const config = parse({});
-    assert.deepEqual(config.listen, { host: "127.0.0.1", port: 4000, tls: undefined });
+    assert.deepEqual(config.listen, { host: "127.0.0.1", port: 4000, tls: undefined, mtls: undefined });
     assert.deepEqual([config.clients, config.apis, config.connections], [[], [], []]);
     assert.deepEqual(config.registration, { dynamic: false, clientIdDocuments: false });
     assert.deepEqual(config.egress.allow, []);
@@ -119,7 +121,7 @@ describe("configuration", () => {
     );
     assert.equal(config.issuer, "https://id.example/");
     assert.equal(config.storage, "postgres://db/behalf");
-    assert.deepEqual(config.listen, { host: "0.0.0.0", port: 8080, tls: undefined });
+    assert.deepEqual(config.listen, { host: "0.0.0.0", port: 8080, tls: undefined, mtls: undefined });
   });
 
   it("resolves a relative SQLite file against the folder of the configuration file", () => {
@@ -316,6 +318,60 @@ describe("cross checks refuse", () => {
     it(`a client with ${name}`, () => {
       refuses({ clients: [{ id: "machine", name: "Machine", ...keys }] }, [problem]);
     });
+
+  it("certificates of clients that nobody could check", () => {
+    const own = { certificates: [OWN.cert] };
+    const machine = { id: "machine", name: "Machine", grantTypes: ["client_credentials"] };
+    const listen = { tls: { certFile: "server.pem", keyFile: "server.key" }, mtls: { port: 8443 } };
+    const cases: [object, string, object?][] = [
+      [{ selfSignedTlsClientAuth: own }, ": a client that uses certificates needs listen.mtls", {}],
+      [
+        { tlsClientAuth: { by: "san_dns", value: "a.example" } },
+        ".tlsClientAuth: set listen.mtls.caFile to the authority of the clients' certificates",
+      ],
+      [
+        { selfSignedTlsClientAuth: {} },
+        ".selfSignedTlsClientAuth: name certificates, or give jwks whose keys have x5c",
+      ],
+      [
+        { selfSignedTlsClientAuth: own, jwksUri: "https://app.example/jwks" },
+        ".jwksUri: certificates are read from jwks alone, not from an address",
+      ],
+      [
+        { selfSignedTlsClientAuth: own, secret: { env: "SECRET" } },
+        ".secret: a client has a secret or keys, not both",
+      ],
+      [
+        { selfSignedTlsClientAuth: { certificates: ["x"] } },
+        ".selfSignedTlsClientAuth.certificates.0: an X.509 certificate: PEM, or DER as base64",
+      ],
+      [
+        { jwks: { keys: [{ ...PUBLIC_KEY, x5c: [OWN.der] }] } },
+        ".jwks.keys.0.x5c: the first certificate is of another key",
+      ],
+      ...(
+        [
+          ["san_dns", "*.example"],
+          ["san_ip", "machine"],
+          ["san_email", "machine"],
+          ["san_uri", "machine"],
+          ["subject_dn", "machine"],
+        ] as const
+      ).map(([by, value]): [object, string] => [
+        { tlsClientAuth: { by, value } },
+        `.tlsClientAuth.value: "${value}" is no ${by}`,
+      ]),
+    ];
+    for (const [entry, problem, where = { listen }] of cases)
+      assert.throws(
+        () => parse({ clients: [{ ...machine, ...entry }], ...where }),
+        (error: ConfigError) => error.problems.includes(`clients.0${problem}`),
+        problem,
+      );
+    refuses({ listen: { mtls: { port: 8443 } } }, [
+      "listen.mtls: needs listen.tls; a certificate that a proxy reports is not believed",
+    ]);
+  });
 
   it("a connection without the secret that its way to authenticate needs", () => {
     const { clientSecret: _, ...bare } = connection;

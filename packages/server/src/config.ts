@@ -10,7 +10,9 @@ import {
   type ClientMetadata,
   type Config,
   type ConnectionConfig,
+  certificatesOf,
   clientMetadataSchema,
+  hasCertificate,
   hasKeys,
   type MailConfig,
   MIN_CLIENT_SECRET_LENGTH,
@@ -19,6 +21,7 @@ import {
   schema,
   type secretSource,
 } from "./config-schema.ts";
+import { parseCertificate } from "./lib/certificates.ts";
 import { type Secret, secret } from "./lib/secret.ts";
 
 export type {
@@ -33,8 +36,10 @@ export type {
 };
 export {
   builtInApis,
+  certificatesOf,
   clientMetadataSchema,
   clientProblems,
+  hasCertificate,
   hasKeys,
   MIN_CLIENT_SECRET_LENGTH,
   permissionProblems,
@@ -131,7 +136,11 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     resolveSecret(`fga.presharedKeys.${i}`, key),
   );
   const rootKey = resolveSecret("rootKey", parsed.rootKey);
-  const listen = { ...parsed.listen, tls: resolveTls(parsed.listen.tls, sources.baseDir, problems) };
+  const listen = {
+    ...parsed.listen,
+    tls: resolveTls(parsed.listen.tls, sources.baseDir, problems),
+    mtls: resolveMtls(parsed.listen.mtls, sources.baseDir, problems),
+  };
   if (problems.length > 0 || !rootKey) throw new ConfigError(problems);
   return {
     ...parsed,
@@ -212,6 +221,14 @@ function resolveTls(tls: Parsed["listen"]["tls"], baseDir: string, problems: str
   for (const [key, path] of Object.entries(files))
     if (readText(path) === undefined) problems.push(`listen.tls.${key}: the file ${path} cannot be read`);
   return files;
+}
+
+function resolveMtls(mtls: Parsed["listen"]["mtls"], baseDir: string, problems: string[]) {
+  if (!mtls) return undefined;
+  const caFile = mtls.caFile === undefined ? undefined : resolve(baseDir, mtls.caFile);
+  if (caFile !== undefined && parseCertificate(readText(caFile) ?? "") === undefined)
+    problems.push(`listen.mtls.caFile: the file ${caFile} has no certificate in PEM`);
+  return { port: mtls.port, caFile };
 }
 
 function resolveStorage(storage: string, baseDir: string): string {

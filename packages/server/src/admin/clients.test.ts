@@ -3,10 +3,12 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { sql } from "kysely";
 import { z } from "zod";
 import { type ClientMetadata, clientMetadataSchema } from "../config.ts";
+import { selfSigned } from "../http/testing.ts";
 import { testEngines } from "../storage/testing.ts";
 import { type AdminSetup, ISSUER, openAdmin } from "./testing.ts";
 import { snakeCase } from "./wire.ts";
 
+const { cert: CERTIFICATE } = await selfSigned({ subject: "CN=app" });
 for (const engine of testEngines())
   describe(`clients of the administrator's API on ${engine.name}`, () => {
     let setup: AdminSetup;
@@ -40,6 +42,7 @@ for (const engine of testEngines())
           redirect_uris: ["https://app.example/cb"],
           post_logout_redirect_uris: [],
           web_origins: [],
+          tls_client_certificate_bound_access_tokens: false,
           backchannel_logout_format: "form",
           grant_types: ["authorization_code", "refresh_token", "token_vault"],
           apis: { "https://shop.example/": { scopes: ["buy"] } },
@@ -224,8 +227,12 @@ for (const engine of testEngines())
         idTokenAlgorithm: "ES256",
         jwks: { keys: [{ kty: "EC", crv: "P-256", x: "AA", y: "AA" }] },
         jwksUri: "https://app.example/jwks",
+        tlsClientAuth: { by: "san_dns", value: "app.example" },
+        selfSignedTlsClientAuth: { certificates: [CERTIFICATE] },
+        tlsClientCertificateBoundAccessTokens: true,
         agent,
       };
+      const OWN_PROOFS = ["jwks", "jwksUri", "tlsClientAuth", "selfSignedTlsClientAuth"];
       const NAMES = Object.keys(clientMetadataSchema.shape) as (keyof ClientMetadata)[];
 
       for (const name of NAMES)
@@ -237,7 +244,7 @@ for (const engine of testEngines())
           assert.deepEqual((await change(made.id, other)).body[wire], OTHER[name]);
           assert.deepEqual((await change(made.id, {})).body[wire], OTHER[name]);
           // A client proves itself in one way: what gets keys must have no secret.
-          const { id } = (await create({ name: "A", confidential: !name.startsWith("jwks") })).body;
+          const { id } = (await create({ name: "A", confidential: !OWN_PROOFS.includes(name) })).body;
           assert.notDeepEqual((await setup.call("GET", `/clients/${id}`)).body[wire], OTHER[name]);
           const changed = await change(id, { [wire]: OTHER[name] });
           assert.deepEqual([changed.status, changed.body[wire]], [200, OTHER[name]]);

@@ -58,7 +58,7 @@ export function createAdminClients(deps: {
   ids: Ids;
   random: RandomBytes;
   keyring: Keyring;
-  config: Pick<Config, "issuer" | "clients" | "apis" | "connections">;
+  config: Pick<Config, "issuer" | "listen" | "clients" | "apis" | "connections">;
   /** Told after each change, so that nothing cached outlives it. */
   clientChanged: (id: string) => void;
 }): AdminClients {

@@ -55,7 +55,7 @@ export function createAdmin(deps: {
   ids: Ids;
   random: RandomBytes;
   keyring: Keyring;
-  config: Pick<Config, "issuer" | "clients" | "apis" | "connections">;
+  config: Pick<Config, "issuer" | "listen" | "clients" | "apis" | "connections">;
   users: Users;
   createUser: Accounts["create"];
   /** Told after each change of a client, so that nothing cached outlives it. */

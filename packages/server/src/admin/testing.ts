@@ -26,7 +26,13 @@ export const PASSWORD = "correct horse battery staple";
 const SECRET = "s".repeat(43);
 
 /** Two configured clients (one an agent), one API, one connection. */
-export const adminTestConfig = (): Config =>
+export function adminTestConfig(): Config {
+  const config = parsedConfig();
+  // Nothing listens here: what a client may be needs no files.
+  return { ...config, listen: { ...config.listen, mtls: { port: 4_001, caFile: "clients-ca.pem" } } };
+}
+
+const parsedConfig = (): Config =>
   parseConfig(
     {
       issuer: ISSUER,

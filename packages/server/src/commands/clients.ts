@@ -21,6 +21,9 @@ const CLEARABLE: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Ma
   ["rotate-refresh-tokens", { rotateRefreshTokens: null }],
   ["jwks", { jwks: null }],
   ["jwks-uri", { jwksUri: null }],
+  ["tls-client-auth", { tlsClientAuth: null }],
+  ["certificate", { selfSignedTlsClientAuth: null }],
+  ["bound-tokens", { tlsClientCertificateBoundAccessTokens: false }],
   ["agent", { agent: null }],
 ]);
 
@@ -54,6 +57,12 @@ const METADATA_OPTIONS: Command["options"] = {
     help: "its public keys (a JWK set): it proves itself with them, without a secret",
   },
   "jwks-uri": { value: "<uri>", help: "where its public keys are" },
+  "tls-client-auth": {
+    value: "<name>=<value>",
+    help: "by its certificate of listen.mtls.caFile: subject_dn, san_dns, san_uri, san_ip or san_email",
+  },
+  certificate: { value: "<file>", multiple: true, help: "by this certificate (PEM), whoever signed it" },
+  "bound-tokens": { help: "its tokens are good with the certificate alone that it got them with" },
   "agent-owner": { value: "<text>", help: "makes it an agent: who answers for it" },
   "agent-purpose": { value: "<text>", help: "makes it an agent: what it is for" },
   connection: { value: "<name>=<scopes>", multiple: true, help: "a connection the agent may use" },
@@ -135,6 +144,8 @@ function readMembers(args: Arguments, cwd: string): Record<string, unknown> {
     idTokenAlgorithm: args.text("id-token-algorithm"),
     jwks: readKeySet(args.text("jwks"), cwd),
     jwksUri: args.text("jwks-uri"),
+    ...readCertificates(args, cwd),
+    tlsClientCertificateBoundAccessTokens: args.flag("bound-tokens") || undefined,
   } satisfies Partial<Record<keyof ClientMetadata, unknown>>;
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
@@ -175,6 +186,24 @@ function readKeySet(file: string | undefined, cwd: string): unknown {
   } catch (cause) {
     throw new UsageError(`--jwks: ${file} cannot be read as JSON`, { cause });
   }
+}
+
+/** What it proves itself with in place of a secret, when that is a certificate. */
+function readCertificates(args: Arguments, cwd: string) {
+  const named = args.text("tls-client-auth");
+  const files = args.list("certificate");
+  const at = named?.indexOf("=") ?? 0;
+  const certificates = files.map((file) => {
+    try {
+      return readFileSync(resolve(cwd, file), "utf8");
+    } catch (cause) {
+      throw new UsageError(`--certificate: ${file} cannot be read`, { cause });
+    }
+  });
+  return {
+    ...(named === undefined ? {} : { tlsClientAuth: { by: named.slice(0, at), value: named.slice(at + 1) } }),
+    ...(files.length === 0 ? {} : { selfSignedTlsClientAuth: { certificates } }),
+  };
 }
 
 /** `name=a,b` given any number of times, as the configuration holds it. */

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { ClientCertificate } from "./client-certificate.ts";
 
 /** What is known of the request being served; for logs and the audit trail. */
 export interface RequestContext {
@@ -6,6 +7,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Where the request comes from: the peer, or what a trusted proxy says of it. */
   readonly ip: string | undefined;
+  /** What the peer showed on the port for certificates; never anything that a header says. */
+  readonly clientCertificate?: ClientCertificate | undefined;
   /** Who acts when it is not the user an event is about: an administrator, a service, the command line. */
   readonly actorId?: string | undefined;
 }

@@ -1,8 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { decodeJwt } from "jose";
+import { currentRequest } from "../http/context.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Storage } from "../storage/index.ts";
+import { whyNotProven } from "./certificate-authentication.ts";
 import { ASSERTION_TYPE, AssertionError, verifyAssertion } from "./client-assertion.ts";
 import type { ClientKeys } from "./client-keys.ts";
 import type { ClientRegistry, StoredClient } from "./clients.ts";
@@ -50,11 +52,32 @@ export function createClientAuthentication(deps: {
     return client;
   }
 
+  /** Whose the certificate of the connection has to be; "none" for clients that prove themselves otherwise. */
+  async function judgeCertificate(
+    request: IncomingMessage,
+    params: FormParams,
+  ): Promise<"none" | "refused" | StoredClient> {
+    const id = params["client_id"];
+    // A secret proves nothing of such a client either way; whoever reads it next says so.
+    if (id === undefined || request.headers.authorization !== undefined) return "none";
+    if (params["client_secret"] !== undefined) return "none";
+    const client = await clients.find(id);
+    if (client?.authentication !== "certificate" || client.disabledAt !== undefined) return "none";
+    const reason = whyNotProven(client, currentRequest()?.clientCertificate, deps.clock.now());
+    if (reason === undefined) return client;
+    log.info("client not authenticated", { reason });
+    return "refused";
+  }
+
   return {
     provenClient: (request) => proven.get(request),
     async prove(request, params) {
       const assertion = params["client_assertion"];
-      if (assertion === undefined && params["client_assertion_type"] === undefined) return "none";
+      if (assertion === undefined && params["client_assertion_type"] === undefined) {
+        const client = await judgeCertificate(request, params);
+        if (typeof client === "object") proven.set(request, client.id);
+        return client;
+      }
       try {
         const client = await judge(request, params, assertion ?? "");
         proven.set(request, client.id);

@@ -4,11 +4,14 @@ import {
   type ClientConfig,
   type ClientMetadata,
   type Config,
+  certificatesOf,
   clientMetadataSchema,
+  hasCertificate,
   hasKeys,
 } from "../config.ts";
 import { equalInConstantTime, keyedHash } from "../crypto/hash.ts";
 import { assert } from "../lib/assert.ts";
+import { type CertificateName, certificateThumbprint, parseCertificate } from "../lib/certificates.ts";
 import type { Clock } from "../lib/clock.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
 import type { Storage } from "../storage/index.ts";
@@ -22,9 +25,15 @@ import { STRANGER_PREFIX } from "./strangers.ts";
 export interface StoredClient extends ClientWithApis {
   readonly secretHash: string | undefined;
   /** How it proves who it is: the one way, whatever else a request brings. */
-  readonly authentication: "secret" | "keys" | "none";
+  readonly authentication: "secret" | "keys" | "certificate" | "none";
   readonly jwks: ClientMetadata["jwks"];
   readonly jwksUri: ClientMetadata["jwksUri"];
+  /** The name its certificate must carry; absent for one whose certificates are known themselves. */
+  readonly tlsClientAuth: CertificateName | undefined;
+  /** `x5t#S256` of each of those. */
+  readonly certificateThumbprints: ReadonlySet<string>;
+  /** Its access tokens are bound to the certificate it asks for them with. */
+  readonly certificateBoundTokens: boolean;
   readonly rotateRefreshTokens: boolean;
   readonly idTokenAlgorithm: "RS256" | "ES256";
   readonly backchannelLogoutUri: string | undefined;
@@ -148,7 +157,7 @@ function build(
   secretHash: string | undefined,
   disabledAt: number | undefined,
 ): StoredClient {
-  const authentication = hasKeys(entry) ? "keys" : secretHash === undefined ? "none" : "secret";
+  const authentication = authenticationOf(entry, secretHash);
   const confidential = authentication !== "none";
   return {
     id,
@@ -157,6 +166,14 @@ function build(
     authentication,
     jwks: entry.jwks,
     jwksUri: entry.jwksUri,
+    tlsClientAuth: entry.tlsClientAuth,
+    certificateThumbprints: new Set(
+      certificatesOf(entry)
+        .map(parseCertificate)
+        .filter((certificate) => certificate !== undefined)
+        .map(certificateThumbprint),
+    ),
+    certificateBoundTokens: entry.tlsClientCertificateBoundAccessTokens,
     disabledAt,
     confidential,
     name: entry.name,
@@ -174,6 +191,15 @@ function build(
     backchannelLogoutFormat: entry.backchannelLogoutFormat,
     agent: entry.agent,
   };
+}
+
+function authenticationOf(
+  entry: ClientMetadata,
+  secretHash: string | undefined,
+): StoredClient["authentication"] {
+  if (hasCertificate(entry)) return "certificate";
+  if (hasKeys(entry)) return "keys";
+  return secretHash === undefined ? "none" : "secret";
 }
 
 /** The client as the OAuth core wants it; `undefined` for a disabled one, which then does not exist. */
@@ -194,6 +220,7 @@ export function toCoreMetadata(client: StoredClient, apis: readonly ApiConfig[])
     grant_types: grantTypes,
     response_types: client.grantTypes.includes("authorization_code") ? ["code"] : [],
     id_token_signed_response_alg: client.idTokenAlgorithm,
+    ...(client.certificateBoundTokens ? { tls_client_certificate_bound_access_tokens: true } : {}),
     ...(client.grantTypes.includes("ciba")
       ? {
           backchannel_token_delivery_mode: "poll" as const,

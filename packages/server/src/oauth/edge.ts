@@ -34,6 +34,15 @@ const PATHS = new Set([
   "/.well-known/openid-configuration",
   "/.well-known/oauth-authorization-server",
 ]);
+/** Where a client says who it is, and proves it. */
+const CLIENT_PATHS = new Set([
+  "/bc-authorize",
+  "/oauth/device/code",
+  "/oauth/introspect",
+  "/oauth/par",
+  "/oauth/revoke",
+  "/oauth/token",
+]);
 /** Where an authorization request goes on after log-in or consent. */
 const RESUME = /^\/authorize\/[A-Za-z0-9_-]+$/;
 
@@ -80,7 +89,7 @@ export function createEdge(deps: {
         const params = await readParsed(request, response, parseForm);
         if (!params) return;
         await deps.cors.mark(request, response, path, params["client_id"]);
-        const proof = await deps.authentication.prove(request, params);
+        const proof = CLIENT_PATHS.has(path) ? await deps.authentication.prove(request, params) : "none";
         if (proof === "refused") return refuseClient(response);
         const client = proof === "none" ? undefined : proof;
         if (path === "/oauth/token" && ownGrants.handles(params["grant_type"]))

@@ -4,6 +4,7 @@ import type { AccessToken, AccountClaims, Configuration, KoaContextWithOIDC } fr
 import { errors, Provider } from "oidc-provider";
 import type { Approvals } from "../approvals/index.ts";
 import type { Config } from "../config.ts";
+import { currentRequest } from "../http/context.ts";
 import { isRegisteredRedirect } from "../http/redirect-uris.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BrowserSessions, Users } from "../login/index.ts";
@@ -16,6 +17,7 @@ import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { EXTRA_PARAM, OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import type { Introspection } from "./introspection.ts";
+import { correctMetadata } from "./metadata.ts";
 import { type ChooseOrganization, requireOrganizations } from "./organization-choice.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
 import { promptPolicy } from "./prompts.ts";
@@ -82,7 +84,7 @@ export function createProvider(deps: ProviderDeps): Provider {
   const provider = new Provider(deps.config.issuer, configuration(deps));
   // Host and protocol of each request are set from the issuer before the core sees it (edge.ts).
   provider.proxy = true;
-  provider.use(correctMetadata);
+  provider.use(correctMetadata(deps.config));
   provider.use(endStolenCodes(provider));
   useHashedSecrets(provider, deps.clients, deps.provenClient);
   useOwnRedirectCheck(provider);
@@ -169,6 +171,13 @@ function configuration(deps: ProviderDeps): Configuration {
         allowedPolicy: (_ctx, client, token) => deps.introspection.mayTell(client.clientId, token),
       },
       jwtUserinfo: { enabled: false },
+      // Who a client is was judged before the core saw the request; here certificates bind tokens. Without the port
+      // that asks for them there are none, and a client whose tokens must be bound gets none.
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: () => currentRequest()?.clientCertificate?.certificate,
+      },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: false },
       resourceIndicators: {
         enabled: true,
@@ -201,30 +210,6 @@ function configuration(deps: ProviderDeps): Configuration {
       webMessageResponseMode: { enabled: true, ack: "individual-draft-01" },
     },
   };
-}
-
-const ASSERTION_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"];
-
-function authMethodsAt(endpoint: string): readonly string[] {
-  const proofs = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
-  return endpoint === "introspection" ? proofs : [...proofs, "none"];
-}
-
-/**
- * What the core's metadata says otherwise than it is: it always announces `user_code`, which we refuse (OpenID CIBA
- * Core section 4: absent means false), and it knows nothing of proofs that were judged before it.
- */
-async function correctMetadata(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
-  await next();
-  if (ctx.oidc?.route !== "discovery") return;
-  // The core's metadata is an object of its members.
-  const metadata = ctx.body as Record<string, unknown>;
-  delete metadata["backchannel_user_code_parameter_supported"];
-  for (const endpoint of ["token", "introspection", "revocation"]) {
-    if (metadata[`${endpoint}_endpoint`] === undefined) continue;
-    metadata[`${endpoint}_endpoint_auth_methods_supported`] = authMethodsAt(endpoint);
-    metadata[`${endpoint}_endpoint_auth_signing_alg_values_supported`] = ASSERTION_ALGORITHMS;
-  }
 }
 
 /** What we do beside the core, told in its metadata; each only while it is switched on. */

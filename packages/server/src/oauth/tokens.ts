@@ -4,6 +4,7 @@ import { httpError } from "../http/errors.ts";
 import { type Clock, epochSeconds } from "../lib/clock.ts";
 import { reveal } from "../lib/secret.ts";
 import type { Storage } from "../storage/index.ts";
+import { shownThumbprint } from "./certificate-binding.ts";
 import { DpopError, type DpopProofs } from "./dpop-proofs.ts";
 import type { AccessTokenInfo, RequireToken, SubjectTokens } from "./index.ts";
 import type { KeptClaims } from "./internals.ts";
@@ -56,9 +57,10 @@ export function createRequireToken(deps: {
 }
 
 /**
- * A token that is bound to a key comes with a proof of it and under the scheme that says so; bound to anything
- * else it proves nothing here; and one that is not bound is no DPoP token.
- * @see RFC 9449 section 7
+ * A token that is bound to a certificate comes over a connection with that one. A token that is bound to a key comes
+ * with a proof of it and under the scheme that says so; bound to anything else it proves nothing here; and one that
+ * is bound to no key is no DPoP token.
+ * @see RFC 9449 section 7, RFC 8705 section 3
  */
 async function requireProof(
   proofs: DpopProofs,
@@ -68,8 +70,12 @@ async function requireProof(
   const { claims, token } = presented;
   const cnf = claims["cnf"];
   const isDpop = presented.scheme.toLowerCase() === "dpop";
-  if (cnf === undefined && !isDpop) return;
-  const jkt = typeof cnf === "object" && cnf !== null && "jkt" in cnf ? cnf.jkt : undefined;
+  // Our own claim, as it was signed.
+  const { jkt, "x5t#S256": x5t, ...unknown } = (cnf ?? {}) as Record<string, unknown>;
+  if (x5t !== undefined && x5t !== shownThumbprint())
+    throw httpError("auth.token_invalid", { reason: "not the certificate it is bound to" });
+  const isUnbound = cnf === undefined || (x5t !== undefined && jkt === undefined);
+  if (isUnbound && !isDpop && Object.keys(unknown).length === 0) return;
   try {
     if (!isDpop || typeof jkt !== "string") throw new DpopError("binding and scheme do not fit");
     await proofs.verify(request, { value: token, jkt, clientId: String(claims["client_id"]) });

@@ -3,6 +3,7 @@ import { errors } from "oidc-provider";
 import { assert } from "../../lib/assert.ts";
 import type { Organizations } from "../../organizations/index.ts";
 import type { AuthorizationClaims } from "../authorization-claims.ts";
+import { shownThumbprint } from "../certificate-binding.ts";
 import type { ClientRegistry, StoredClient } from "../clients.ts";
 import { type GrantContext, grantTools, issueIdToken, revokeGrant } from "../internals.ts";
 import type { Resource, Resources } from "../resources.ts";
@@ -43,6 +44,9 @@ export function refreshGrant(deps: RefreshGrantDeps): (ctx: GrantContext) => Pro
     const proof = await grantTools.validateDpop(provider, ctx);
     const found = await findToken(provider, presented, client);
     grantTools.checkDpopRequired(provider, ctx, proof);
+    const cert = grantTools.checkMtlsCert(provider, ctx);
+    if (found["x5t#S256"] && found["x5t#S256"] !== shownThumbprint())
+      throw new errors.InvalidGrant("failed x5t#S256 verification");
     if (found.jkt && found.jkt !== proof?.thumbprint)
       throw new errors.InvalidGrant("failed jkt verification");
     await grantTools.checkDpopReplay(provider, ctx, proof, client.id, errors.InvalidGrant);
@@ -61,7 +65,7 @@ export function refreshGrant(deps: RefreshGrantDeps): (ctx: GrantContext) => Pro
     );
     const { token, value } = await rotateIfNeeded(deps, ctx, found, presented, client);
     ctx.oidc.entity("RefreshToken", token);
-    await issue(provider, ctx, { token, value, grant, account, target, thumbprint: proof?.thumbprint });
+    await issue(provider, ctx, { token, value, grant, account, target, cert, thumbprint: proof?.thumbprint });
   };
 }
 
@@ -215,6 +219,7 @@ async function issue(
     account: Account;
     target: Target;
     thumbprint: string | undefined;
+    cert: ReturnType<typeof grantTools.checkMtlsCert>;
   },
 ): Promise<void> {
   const { token, grant, account, target } = parts;
@@ -229,6 +234,7 @@ async function issue(
     sessionUid: token.sessionUid,
     sid: token.sid,
   } as unknown as ConstructorParameters<Provider["AccessToken"]>[0]);
+  if (parts.cert) accessToken.setThumbprint("x5t", parts.cert);
   if (parts.thumbprint) accessToken.setThumbprint("jkt", parts.thumbprint);
   if (resource) {
     accessToken.resourceServer = new provider.ResourceServer(resource.audience, toCoreResource(resource));
