@@ -16,8 +16,11 @@ export interface Person {
 let people = 0;
 
 /** Signs a new person up. The address is unique in this process. */
-export async function signUp(issuer: string, email = `person-${++people}@example.com`): Promise<Person> {
-  const agent = createUserAgent();
+export async function signUp(
+  issuer: string,
+  email = `person-${++people}@example.com`,
+  agent = createUserAgent(),
+): Promise<Person> {
   const form = await agent.open(`${issuer}signup`);
   const page = await agent.submit(form, { name: "Test Person", email, password: PASSWORD });
   assert.equal(page.status, 200, `sign-up failed: ${page.text.slice(0, 300)}`);

@@ -42,7 +42,7 @@ const MAX_REDIRECTS = 20;
 /** The `User-Agent` of every request that a person's browser makes here. */
 export const PERSON = "Test Person/1.0";
 
-export function createUserAgent(): UserAgent {
+export function createUserAgent(options: { language?: string } = {}): UserAgent {
   const jar = new Map<string, Map<string, { value: string; path: string }>>();
 
   function cookies(address: string): string {
@@ -78,6 +78,7 @@ export function createUserAgent(): UserAgent {
     const cookie = cookies(address);
     if (cookie) headers.set("cookie", cookie);
     headers.set("user-agent", PERSON);
+    if (options.language) headers.set("accept-language", options.language);
     if (!headers.has("accept")) headers.set("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
     const response = await fetch(address, { ...init, headers, redirect: "manual" });
     remember(address, response);

@@ -4,6 +4,7 @@ import type { BrowserSession } from "../login/index.ts";
 import type { Client } from "../oauth/index.ts";
 import type { Language } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
+import { alert } from "../pages/problem.ts";
 import type { Approval } from "./index.ts";
 import { type DetailTitles, renderDetail } from "./render.ts";
 import type { StoredApproval } from "./store.ts";
@@ -102,7 +103,7 @@ export function approvalPage(
   const titles: DetailTitles = shown.api?.detailTypes ?? {};
   const { approval } = shown;
   const body = html`<h1>${question(language, shown)}</h1>
-${problem ? html`<p class="alert" role="alert">${problem.message}</p>` : ""}
+${alert(problem?.message)}
 ${stateNotice(page, shown)}
 <h2>${t.action}</h2>
 ${approval.details.length > 0 ? approval.details.map((detail) => renderDetail(detail, language, titles)) : html`<p>${t.noDetails}</p>`}
@@ -112,7 +113,13 @@ ${answerForm(page, shown)}
 <p class="small"><a href="${page.link("/approvals")}">${t.all}</a></p>
 <p class="soft small">${language.texts.common.signedInAs(page.session.email)}</p>`;
   const title = visibleText(t.asks(agentTitle(shown)));
-  return renderPage({ ...frame(page), title, body, status: problem?.status ?? 200 });
+  return renderPage({
+    ...frame(page),
+    title,
+    problem: problem?.message,
+    body,
+    status: problem?.status ?? 200,
+  });
 }
 
 /** The sentence of the language with the agent's name isolated in it. */

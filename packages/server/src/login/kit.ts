@@ -39,6 +39,8 @@ export interface LoginKit {
     flow: Pick<Flow, "clientId" | "id"> | undefined,
     page: {
       title: string;
+      /** What was wrong with the last try. */
+      problem?: string | undefined;
       body: Html;
       status?: number;
       self?: string;

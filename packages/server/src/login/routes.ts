@@ -130,7 +130,9 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     } catch (error) {
       const problem = ApiError.is(error) ? signUpProblem(language, error.code, password) : undefined;
       if (!problem) throw error;
-      return showSignUp(deps, request, { ...form, problem }, 400);
+      const isPassword = ApiError.is(error) && error.code === "login.password_unfit";
+      const problemField = isPassword ? "password" : "email";
+      return showSignUp(deps, request, { ...form, problem, problemField }, 400);
     }
   });
 
@@ -254,6 +256,7 @@ function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Pro
     { id: "", clientId: form.client?.id },
     {
       title: language.texts.login.title,
+      problem: form.problem,
       body,
       language,
       script: passkeyScript,
@@ -280,6 +283,7 @@ function showSignUp(
     { id: "", clientId: form.client?.id },
     {
       title: language.texts.signUp.title,
+      problem: form.problem,
       body,
       language,
       status,

@@ -1,9 +1,12 @@
-import { html } from "hono/html";
+import { html, raw } from "hono/html";
 import type { Client, Interaction } from "../oauth/index.ts";
 import type { Language, Texts } from "../pages/languages/index.ts";
 import type { Html } from "../pages/layout.ts";
+import { alert, problemWith } from "../pages/problem.ts";
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from "./accounts.ts";
 import type { Hidden, Way } from "./kit.ts";
+
+export { alert, problemWith };
 
 /** What the first page and the sign-up page carry from one to the other. */
 export interface StartForm {
@@ -14,6 +17,8 @@ export interface StartForm {
   /** A context that the log-in has to reach; see amr.ts. */
   readonly acr: string;
   readonly problem: string | undefined;
+  /** The field that it is about; none when it is about the account as a whole. */
+  readonly problemField?: "email" | "password" | undefined;
 }
 
 /** Who is it? The password field is for managers that fill in both at once; people meet it on the next page. */
@@ -29,7 +34,7 @@ ${lead(language, form.client)}
 ${alert(form.problem)}
 <form method="post" action="/login">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
-${emailField(texts, form.email, true, "username webauthn")}
+${emailField(texts, form, { focused: true, autocomplete: "username webauthn" })}
 <input class="autofill" type="password" name="password" autocomplete="current-password" tabindex="-1" aria-hidden="true" maxlength="${MAX_PASSWORD_LENGTH}">
 <div class="actions"><button>${texts.common.continue}</button></div>
 </form>
@@ -44,16 +49,19 @@ export function signUpView(
 ): Html {
   const { texts } = language;
   const t = texts.signUp;
+  // A problem with the account as a whole may be one with its address; nothing says more.
+  const isWrong = (field: "email" | "password") =>
+    form.problem !== undefined && (form.problemField ?? "email") === field;
   return html`<h1>${t.title}</h1>
 ${lead(language, form.client)}
 ${alert(form.problem)}
 <form method="post" action="/signup" id="sign-up">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
 <label for="name">${t.name}
-<input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required ${form.name ? "" : "autofocus"}></label>
-${emailField(texts, form.email, form.name !== "" && form.email === "")}
+<input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required ${form.problem ? "" : "autofocus"}></label>
+${emailField(texts, form, { focused: isWrong("email") })}
 <label for="password">${texts.login.password} <span class="hint">${t.passwordHint}</span>
-<input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}"></label>
+<input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}" ${isWrong("password") ? raw("autofocus") : ""} ${problemWith(isWrong("password") ? form.problem : undefined)}></label>
 <div class="actions"><button>${t.submit}</button></div>
 </form>
 ${more.passkey}
@@ -140,14 +148,14 @@ export function startInputs(form: StartForm): Html {
 <input type="hidden" name="acr" value="${form.acr}">`;
 }
 
-function emailField(texts: Texts, value: string, focused: boolean, autocomplete = "username"): Html {
+function emailField(
+  texts: Texts,
+  form: StartForm,
+  { focused, autocomplete = "username" }: { focused: boolean; autocomplete?: string },
+): Html {
+  const problem = form.problemField === "password" ? undefined : form.problem;
   return html`<label for="email">${texts.login.email}
-<input id="email" name="email" type="email" autocomplete="${autocomplete}" required maxlength="254" value="${value}" ${focused ? "autofocus" : ""}></label>`;
-}
-
-/** What was wrong with the last try. */
-export function alert(problem: string | undefined): Html {
-  return problem ? html`<p class="alert" role="alert">${problem}</p>` : html``;
+<input id="email" name="email" type="email" autocomplete="${autocomplete}" required maxlength="254" value="${form.email}" ${focused ? "autofocus" : ""} ${problemWith(problem)}></label>`;
 }
 
 function hostOf(address: string): string {

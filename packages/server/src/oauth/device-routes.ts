@@ -5,6 +5,7 @@ import { readText } from "../http/limits.ts";
 import type { BrowserSession, BrowserSessions } from "../login/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
+import { alert, problemWith } from "../pages/problem.ts";
 import type { DeviceFlow, DeviceRequest } from "./device.ts";
 
 /** The forms have three short fields. */
@@ -92,15 +93,16 @@ function enterPage(
   const t = texts.device;
   const body = html`<h1>${t.title}</h1>
 <p class="soft">${texts.common.signedInAs(session.email)}</p>
-${options.problem ? html`<p class="alert" role="alert">${options.problem}</p>` : ""}
+${alert(options.problem)}
 <p>${t.lead}</p>
 <form method="post" action="/device">
 <input type="hidden" name="csrf" value="${session.csrf}">
 <label for="user_code">${t.code}
-<input id="user_code" name="user_code" type="text" autocomplete="off" autocapitalize="characters" spellcheck="false" required maxlength="20" autofocus></label>
+<input id="user_code" name="user_code" type="text" autocomplete="off" autocapitalize="characters" spellcheck="false" required maxlength="20" autofocus ${problemWith(options.problem)}></label>
 <div class="actions"><button>${t.next}</button></div>
 </form>`;
-  return renderPage({ language, title: t.title, body, status: options.status ?? 200, self: "/device" });
+  const { problem, status = 200 } = options;
+  return renderPage({ language, title: t.title, problem, body, status, self: "/device" });
 }
 
 function confirmPage(language: Language, session: BrowserSession, request: DeviceRequest): Promise<Response> {

@@ -13,6 +13,8 @@ export interface PageOptions {
   readonly language: Language;
   readonly title: string;
   readonly body: Html;
+  /** What was wrong with the last try: stands first in the title, as it is what a screen reader says first. */
+  readonly problem?: string | undefined;
   /** For lists; forms stay narrow. */
   readonly wide?: boolean;
   readonly status?: number;
@@ -45,7 +47,7 @@ export async function renderPage(options: PageOptions): Promise<Response> {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title} · Behalf</title>
+<title>${options.problem ? `${options.problem} · ` : ""}${title} · Behalf</title>
 <style>${raw(styles)}</style>
 </head>
 <body>

@@ -3,13 +3,14 @@ export const styles = `
 :root {
   color-scheme: light dark;
   --ink: #16181d; --ink-soft: #545b68; --paper: #ffffff; --ground: #f3f4f7; --line: #d5d9e1;
-  --main: #2347c5; --main-ink: #ffffff; --danger: #b3261e; --good: #14653a;
-  --quote: #eef1f7; --focus: #7a9bff; --radius: 12px; --space: 1rem;
+  --field: #767f8f; --main: #2347c5; --main-ink: #ffffff; --danger: #b3261e; --good: #14653a;
+  --quote: #eef1f7; --focus: #3f63e0; --radius: 12px; --space: 1rem;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ink: #eceef3; --ink-soft: #a9b0be; --paper: #1a1d24; --ground: #101217; --line: #353b47;
     --main: #8fa8ff; --main-ink: #0d1330; --danger: #ff9a92; --good: #7fd6a4; --quote: #232833;
+    --field: #7d8799; --focus: #a9bcff;
   }
 }
 * { box-sizing: border-box; } [hidden] { display: none !important; }
@@ -25,10 +26,11 @@ p { margin: .5rem 0; } .soft { color: var(--ink-soft); } .small { font-size: .87
 .brand { display: flex; align-items: center; gap: .55rem; font-weight: 650; margin-bottom: 1.25rem; color: var(--ink); text-decoration: none; }
 .brand svg { width: 1.6rem; height: 1.6rem; flex: none; }
 label { display: block; font-weight: 600; margin-top: 1rem; }
-input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; font-weight: 400; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); color: var(--ink); }
+input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; font-weight: 400; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--field); border-radius: 8px; background: var(--paper); color: var(--ink); }
+input[aria-invalid] { border-color: var(--danger); border-width: 2px; }
 .hint { display: block; font-weight: 400; color: var(--ink-soft); font-size: .875rem; }
 button, .button { display: inline-block; font: inherit; font-weight: 600; text-align: center; text-decoration: none; padding: .75rem 1.1rem; border-radius: 8px; border: 1px solid var(--main); background: var(--main); color: var(--main-ink); cursor: pointer; }
-button.plain, .button.plain { background: transparent; color: var(--ink); border-color: var(--line); }
+button.plain, .button.plain { background: transparent; color: var(--ink); border-color: var(--field); }
 button.deny { background: var(--danger); border-color: var(--danger); color: var(--paper); }
 button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
 button:hover, .button:hover { filter: brightness(1.07); }
@@ -48,7 +50,7 @@ ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain 
 ul.plain > li > form { margin-top: .9rem; }
 li.row { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; } li.row > div { flex: 1 1 12rem; } li.row .small { display: block; } li.row form { margin: 0 !important; }
 .qr { width: 13rem; max-width: 100%; margin: 1rem auto; padding: .5rem; background: #fff; border-radius: 8px; } .qr svg { display: block; width: 100%; }
-ul.codes { list-style: none; padding: 1rem; margin: 1rem 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .4rem 1rem; background: var(--quote); border-radius: 8px; }
+ul.codes { list-style: none; padding: 1rem; margin: 1rem 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(10rem, 100%), 1fr)); gap: .4rem 1rem; background: var(--quote); border-radius: 8px; }
 form.inline { display: flex; gap: .75rem; align-items: end; } form.inline > label { flex: 1; }
 ul.checks { list-style: none; padding: 0; margin: 1rem 0; } ul.checks > li { padding: .35rem 0 .35rem 1.75rem; position: relative; }
 ul.checks > li::before { content: "✓"; position: absolute; left: .2rem; color: var(--good); font-weight: 700; }
@@ -60,5 +62,6 @@ details { margin-top: .8rem; } summary { cursor: pointer; color: var(--ink-soft)
 blockquote { margin: 1rem 0; padding: .7rem 1rem; background: var(--quote); border-left: 3px solid var(--line); border-radius: 0 8px 8px 0; overflow-wrap: anywhere; }
 footer { text-align: center; padding: 1rem; font-size: .875rem; color: var(--ink-soft); } footer a { margin: 0 .4rem; color: inherit; }
 @media (max-width: 30rem) { main { padding: 0; margin: 0; } .card { border: 0; border-radius: 0; box-shadow: none; min-height: 60vh; padding: 1.5rem 1.25rem; } body { background: var(--paper); } }
+@media (forced-colors: active) { .qr { forced-color-adjust: none; } .card, section.sheet { border: 1px solid; } :focus-visible { outline-color: Highlight; } }
 @media (prefers-reduced-motion: no-preference) { button, .button { transition: filter .12s; } }
 `;

@@ -113,6 +113,7 @@ async function showPassword(
   return renderPage({
     language,
     title,
+    problem,
     body: passwordFormView(language, { title, session, problem }),
     status: problem === undefined ? 200 : 400,
     self: PASSWORD,

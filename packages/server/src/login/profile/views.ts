@@ -3,7 +3,7 @@ import type { Language } from "../../pages/languages/index.ts";
 import type { Html } from "../../pages/layout.ts";
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from "../accounts.ts";
 import type { BrowserSession, SessionSummary, User } from "../index.ts";
-import { alert } from "../views.ts";
+import { alert, problemWith } from "../views.ts";
 import { deviceName } from "./device-name.ts";
 
 export interface ProfilePage {
@@ -49,7 +49,7 @@ ${alert(form.problem)}
 ${csrf(form.session)}
 <input class="autofill" type="email" name="email" autocomplete="username" value="${form.session.email}" readonly tabindex="-1" aria-hidden="true">
 <label for="password">${login.password} <span class="hint">${signUp.passwordHint}</span>
-<input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}" autofocus></label>
+<input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}" autofocus ${problemWith(form.problem)}></label>
 <div class="actions"><button>${profile.save}</button><a class="button plain" href="/profile">${common.cancel}</a></div>
 </form>`;
 }

@@ -42,6 +42,7 @@ export function createPasskeyMethod(deps: PasskeyMethodDeps): PasskeyMethod {
     });
     return kit.page(request, flow, {
       title: language.texts.login.title,
+      problem,
       body,
       language,
       script: passkeyScript,

@@ -31,6 +31,7 @@ export function passkeyProfileRoutes(deps: PasskeyProfileDeps): Hono {
     const language = pickLanguage(request);
     return kit.page(request, undefined, {
       title: language.texts.passkey.add,
+      problem,
       body: addView(language, session, problem),
       language,
       script: passkeyScript,
@@ -82,6 +83,7 @@ export function passkeyProfileRoutes(deps: PasskeyProfileDeps): Hono {
     if (!row) throw httpError("request.not_found");
     return kit.page(c.req.raw, undefined, {
       title: row.name,
+      problem,
       body: changeView(language, { session, row, problem }),
       language,
       status: problem === undefined ? 200 : 409,

@@ -32,7 +32,8 @@ export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): Pas
       startAgain: startAddress(flow),
     });
     const self = `${PASSWORD_PATH}?flow=${flow.id}`;
-    return kit.page(request, flow, { title: language.texts.login.title, body, status, self, language });
+    const { title } = language.texts.login;
+    return kit.page(request, flow, { title, problem, body, status, self, language });
   }
 
   async function attempt(request: Request, flow: Flow, password: string): Promise<Response> {

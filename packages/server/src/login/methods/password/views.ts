@@ -4,7 +4,7 @@ import type { Language } from "../../../pages/languages/index.ts";
 import type { Html } from "../../../pages/layout.ts";
 import { MAX_PASSWORD_LENGTH } from "../../accounts.ts";
 import type { Hidden, Way } from "../../kit.ts";
-import { alert, hiddenInputs, lead, otherWays, whoIsThis } from "../../views.ts";
+import { alert, hiddenInputs, lead, otherWays, problemWith, whoIsThis } from "../../views.ts";
 
 export interface PasswordForm {
   readonly hidden: Hidden;
@@ -25,7 +25,7 @@ ${alert(form.problem)}
 ${hiddenInputs(form.hidden)}
 <input class="autofill" type="email" name="email" autocomplete="username" value="${form.identifier}" readonly tabindex="-1" aria-hidden="true">
 <label for="password">${t.password}
-<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="${MAX_PASSWORD_LENGTH}" autofocus></label>
+<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="${MAX_PASSWORD_LENGTH}" autofocus ${problemWith(form.problem)}></label>
 <div class="actions"><button>${t.submit}</button></div>
 </form>
 ${otherWays(language, form.others)}`;

@@ -35,7 +35,14 @@ export function createRecoveryCodeMethod(deps: RecoveryCodeMethodDeps): LoginMet
       problem,
     });
     const { title } = language.texts.recoveryCode;
-    return kit.page(request, flow, { title, body, status, language, self: `${PATH}?flow=${flow.id}` });
+    return kit.page(request, flow, {
+      title,
+      problem,
+      body,
+      status,
+      language,
+      self: `${PATH}?flow=${flow.id}`,
+    });
   }
 
   async function attempt(request: Request, flow: Flow, userId: string, code: string): Promise<Response> {
@@ -85,7 +92,7 @@ export function createRecoveryCodeMethod(deps: RecoveryCodeMethodDeps): LoginMet
         });
         const language = pickLanguage(c.req.raw);
         const body = codesView(language, codes, backToProfile(language));
-        return renderPage({ language, title: language.texts.recoveryCode.title, body });
+        return renderPage({ language, title: language.texts.recoveryCode.newTitle, body });
       });
       return app as unknown as Hono;
     },

@@ -4,7 +4,7 @@ import type { Html } from "../../../pages/layout.ts";
 import type { BrowserSession } from "../../index.ts";
 import type { Hidden, Way } from "../../kit.ts";
 import { csrf } from "../../profile/views.ts";
-import { alert, hiddenInputs, otherWays } from "../../views.ts";
+import { alert, hiddenInputs, otherWays, problemWith } from "../../views.ts";
 
 export function recoveryView(
   language: Language,
@@ -17,7 +17,7 @@ ${alert(form.problem)}
 <form method="post" action="/login/recovery-code">
 ${hiddenInputs(form.hidden)}
 <label for="code">${t.code}
-<input id="code" name="code" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" required maxlength="40" autofocus></label>
+<input id="code" name="code" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" required maxlength="40" autofocus ${problemWith(form.problem)}></label>
 <div class="actions"><button>${language.texts.common.continue}</button></div>
 </form>
 ${otherWays(language, form.others)}`;

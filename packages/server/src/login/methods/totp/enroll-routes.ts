@@ -45,7 +45,7 @@ export function totpEnrollRoutes(deps: EnrollDeps): Hono {
     if (!proven) return kit.expired(request);
     if (codes.length === 0) return kit.proceed(request, proven);
     const body = codesView(language, codes, goOnForm(kit, request, flow, language.texts.common.continue));
-    return kit.page(request, flow, { title: language.texts.recoveryCode.title, body, language });
+    return kit.page(request, flow, { title: language.texts.recoveryCode.newTitle, body, language });
   });
 
   async function readEnrollForm(c: LoginContext) {
@@ -75,7 +75,7 @@ export function totpEnrollRoutes(deps: EnrollDeps): Hono {
       hidden: kit.hiddenFields(request, flow),
     });
     const status = problem === undefined ? 200 : 401;
-    return kit.page(request, flow, { title: language.texts.totp.setUp, body, language, status });
+    return kit.page(request, flow, { title: language.texts.totp.setUp, problem, body, language, status });
   }
 
   return app as unknown as Hono;

@@ -45,7 +45,14 @@ export function createTotpMethod(deps: TotpMethodDeps): LoginMethod {
       problem,
     });
     const { title } = language.texts.totp;
-    return kit.page(request, flow, { title, body, status, language, self: `${PATH}?flow=${flow.id}` });
+    return kit.page(request, flow, {
+      title,
+      problem,
+      body,
+      status,
+      language,
+      self: `${PATH}?flow=${flow.id}`,
+    });
   }
 
   async function attempt(request: Request, flow: Flow, userId: string, code: string): Promise<Response> {

@@ -42,7 +42,7 @@ export function totpProfileRoutes(deps: EnrollDeps): Hono {
     if (!codes) return showSecret(c.req.raw, session, factor, language.texts.totp.wrong);
     if (codes.length === 0) return redirect(PROFILE);
     const body = codesView(language, codes, backToProfile(language));
-    return renderPage({ language, title: language.texts.recoveryCode.title, body });
+    return renderPage({ language, title: language.texts.recoveryCode.newTitle, body });
   });
 
   app.post(`${PATH}/remove`, async (c) => {
@@ -69,7 +69,7 @@ export function totpProfileRoutes(deps: EnrollDeps): Hono {
     const language = pickLanguage(request);
     const body = setUpView(language, { ...page, factor, problem, action: PATH, csrf: session.csrf });
     const status = problem === undefined ? 200 : 401;
-    return renderPage({ language, title: language.texts.totp.setUp, body, status });
+    return renderPage({ language, title: language.texts.totp.setUp, problem, body, status });
   }
 
   return app as unknown as Hono;

@@ -4,7 +4,7 @@ import type { Html } from "../../../pages/layout.ts";
 import type { BrowserSession } from "../../index.ts";
 import type { Hidden, Way } from "../../kit.ts";
 import { csrf } from "../../profile/views.ts";
-import { alert, hiddenInputs, otherWays } from "../../views.ts";
+import { alert, hiddenInputs, otherWays, problemWith } from "../../views.ts";
 import type { TotpFactor } from "./factors.ts";
 
 /** Asks for a code. */
@@ -18,7 +18,7 @@ export function codeView(
 ${alert(form.problem)}
 <form method="post" action="/login/totp">
 ${hiddenInputs(form.hidden)}
-${codeField(language)}
+${codeField(language, form.problem)}
 <div class="actions"><button>${language.texts.common.continue}</button></div>
 </form>
 ${otherWays(language, form.others)}`;
@@ -56,7 +56,7 @@ ${alert(form.problem)}
 ${form.hidden ? hiddenInputs(form.hidden) : ""}
 ${form.csrf ? html`<input type="hidden" name="csrf" value="${form.csrf}">` : ""}
 <input type="hidden" name="factor" value="${form.factor}">
-${codeField(language)}
+${codeField(language, form.problem)}
 <div class="actions"><button>${language.texts.common.continue}</button></div>
 </form>`;
 }
@@ -80,7 +80,7 @@ export function sectionView(
 <form method="post" action="/profile/totp/start">${csrf(session)}<button class="plain">${t.setUp}</button></form></section>`;
 }
 
-function codeField({ texts }: Language): Html {
+function codeField({ texts }: Language, problem: string | undefined): Html {
   return html`<label for="code">${texts.totp.code}
-<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16" autofocus></label>`;
+<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16" autofocus ${problemWith(problem)}></label>`;
 }
