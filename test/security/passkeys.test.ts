@@ -118,7 +118,7 @@ for (const engine of engines)
       for (const [name, change] of Object.entries(changes)) {
         const page = await attack(authenticator, change);
         assert.equal(page.status, 401, name);
-        const alert = /role="alert">([^<]+)</.exec(page.text)?.[1];
+        const alert = /role="alert" id="problem">([^<]+)</.exec(page.text)?.[1];
         text ??= alert;
         assert.ok(alert && alert === text, `${name}: one answer for all`);
       }

@@ -102,11 +102,11 @@ interface Tools {
 const formTo = (page: Page, action: string) => page.forms.findIndex((form) => form.action === action);
 const secretOf = (page: Page) => /<code>([A-Z2-7 ]+)<\/code>/.exec(page.text)?.[1] ?? "";
 
-async function logInPages({ server, browser, keep }: Tools): Promise<void> {
+async function logInPages({ server, browser, keep, language }: Tools): Promise<void> {
   const { url } = server;
   const agent = browser();
   const start = keep("log-in", await agent.open(`${url}login?client_id=assistant`));
-  const email = `nobody-${Math.random()}@example.com`;
+  const email = `nobody-${language}@example.com`;
   const password = keep("log-in-password", await agent.submit(start, { email }));
   const wrong = keep("log-in-wrong", await agent.submit(password, { password: "not the password" }), 401);
   for (let i = 0; i < 4; i++) await agent.submit(wrong, { password: "not the password" });

@@ -107,7 +107,7 @@ function choicePage(
 <p>${text}</p>
 <form method="post" action="${path}">
 <input type="hidden" name="csrf" value="${session.csrf}">
-<div class="actions">${actions}<button class="plain" name="decision" value="deny">${t.back}</button></div>
+<div class="actions ${choices.length ? "choices" : ""}">${actions}<button class="plain" name="decision" value="deny">${t.back}</button></div>
 </form>`;
   const target = URL.parse(interaction.redirectUri);
   return renderPage({ language, title, body, formTargets: target ? [target.origin] : [], self: path });

@@ -49,6 +49,7 @@ ul.plain { list-style: none; margin: 1rem 0 0; padding: 0; }
 ul.plain > li { padding: .7rem 0; border-top: 1px solid var(--line); } ul.plain > li:first-child { border-top: 0; }
 ul.plain > li > form { margin-top: .9rem; }
 li.row { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; } li.row > div { flex: 1 1 12rem; } li.row .small { display: block; } li.row form { margin: 0 !important; }
+section[aria-labelledby] + section[aria-labelledby] { border-top: 1px solid var(--line); margin-top: 1.5rem; } .choices > * { flex-basis: 100%; }
 .qr { width: 13rem; max-width: 100%; margin: 1rem auto; padding: .5rem; background: #fff; border-radius: 8px; } .qr svg { display: block; width: 100%; }
 ul.codes { list-style: none; padding: 1rem; margin: 1rem 0; display: grid; grid-template-columns: repeat(auto-fit, minmax(min(10rem, 100%), 1fr)); gap: .4rem 1rem; background: var(--quote); border-radius: 8px; }
 form.inline { display: flex; gap: .75rem; align-items: end; } form.inline > label { flex: 1; }

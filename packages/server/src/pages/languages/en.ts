@@ -72,8 +72,8 @@ export const en = {
     haveAccount: "Already have an account?",
     logIn: "Log in",
     emailInvalid: "Enter an e-mail address, for example anne@example.com.",
-    passwordShort: "Use at least 12 characters.",
-    passwordLong: "Use at most 200 characters.",
+    passwordShort: "Use at least 12 characters for the password.",
+    passwordLong: "Use at most 200 characters for the password.",
     failed: "This did not work. If you already have an account, log in instead.",
   },
   passkey: {

@@ -74,8 +74,8 @@ export const ja: Texts = {
     haveAccount: "すでにアカウントをお持ちの方は",
     logIn: "ログイン",
     emailInvalid: "メールアドレスを入力してください（例: anne@example.com）。",
-    passwordShort: "12文字以上にしてください。",
-    passwordLong: "200文字以内にしてください。",
+    passwordShort: "パスワードは12文字以上にしてください。",
+    passwordLong: "パスワードは200文字以内にしてください。",
     failed: "登録できませんでした。すでにアカウントをお持ちの場合はログインしてください。",
   },
   passkey: {
