@@ -5,16 +5,7 @@ import type { Html } from "../../../pages/layout.ts";
 import type { BrowserSession } from "../../index.ts";
 import type { Hidden } from "../../kit.ts";
 import { csrf } from "../../profile/views.ts";
-import {
-  alert,
-  hiddenInputs,
-  lead,
-  otherWays,
- 
-  type StartForm,
-  startInputs,
-  whoIsThis,
-} from "../../views.ts";
+import { alert, hiddenInputs, lead, otherWays, type StartForm, startInputs, whoIsThis } from "../../views.ts";
 import type { PasskeyRow } from "./store.ts";
 
 /** A form that the script shows where passkeys work, and fills in. */
