@@ -25,6 +25,7 @@ import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
 import { createOAuth, type OAuth } from "./oauth/index.ts";
 import { createKeyAdmin, type KeyAdmin } from "./oauth/key-admin.ts";
+import { endTokensOf } from "./oauth/store.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
 import { createOrganizations, type OrganizationsSlice } from "./organizations/index.ts";
 import { pickLanguage } from "./pages/languages/index.ts";
@@ -127,6 +128,7 @@ async function createServices(
     keyring,
     issuer,
     signUp: config.login.signUp,
+    endTokens: endTokensOf,
     session: config.login.session,
     limits: config.login.limits,
     messages,
@@ -177,6 +179,7 @@ async function createServices(
       random: randomBytes,
       users: accounts,
       createUser: accounts.create,
+      endTokens: endTokensOf,
       clientChanged: clients.changed,
     }),
     close: async () => {

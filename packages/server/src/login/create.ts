@@ -14,7 +14,7 @@ import { createChangePassword } from "./change-password.ts";
 import { createFlows } from "./flows.ts";
 import { createImportAccounts, type ImportAccounts } from "./import-accounts.ts";
 import { createImportedForms } from "./imported-forms.ts";
-import type { Accounts, Sessions } from "./index.ts";
+import type { Accounts, EndTokens, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createLockout } from "./lockout.ts";
 import { createMethods, type LoginMethod } from "./methods/index.ts";
@@ -57,6 +57,7 @@ export async function createLogin(deps: {
   sealer: Sealer;
   issuer: string;
   signUp: boolean;
+  endTokens: EndTokens;
   /** Absent: nobody is told of changes by mail. */
   messages?: Pick<Messages, "mail">;
   /** What one network may try. Default: 100 failures in ten minutes, 100 sign-ups an hour. */
@@ -121,7 +122,13 @@ export async function createLogin(deps: {
         passkeys,
         signUpWithPasskey,
         audit,
-        changePassword: createChangePassword({ storage, accounts, audit }),
+        changePassword: createChangePassword({
+          storage,
+          accounts,
+          audit,
+          sessions,
+          endTokens: deps.endTokens,
+        }),
         signUp: deps.signUp,
         limit: limitAttempts({ storage, clock, limits: deps.limits ?? DEFAULT_LIMITS }),
       });

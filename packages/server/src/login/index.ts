@@ -69,10 +69,13 @@ export interface Sessions extends BrowserSessions {
   /** Ends one session of a user; false when they have no such session. */
   endOne(userId: string, id: string): Promise<boolean>;
   /** Ends every session of a user, except the one with the id `except`. */
-  endAllOf(userId: string, except?: string): Promise<void>;
+  endAllOf(userId: string, except?: string, on?: Queryable): Promise<void>;
   /** Removes a bounded number of sessions that ended by themselves; for background work. */
   sweep(): Promise<void>;
 }
+
+/** Ends what a user's clients hold, but for what was issued in the browser session `except`; the OAuth slice's. */
+export type EndTokens = (on: Queryable, userId: string, except?: string) => Promise<void>;
 
 /** One log-in of a person in one browser, as they see it in a list. Times in milliseconds. */
 export interface SessionSummary {

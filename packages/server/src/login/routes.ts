@@ -48,7 +48,7 @@ export interface LoginRouteDeps {
   /** Stands before every form of logging in and signing up. */
   readonly limit: MiddlewareHandler;
   /** Stores a new password, tells the person, and leaves a record. */
-  readonly changePassword: (userId: string, hash: PasswordHash) => Promise<void>;
+  readonly changePassword: (userId: string, hash: PasswordHash, keptSession?: string) => Promise<void>;
 }
 
 /** Log in, sign up, log out, and the interactions of authorization requests. */

@@ -17,6 +17,7 @@ import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { EXTRA_PARAM, OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import type { Introspection } from "./introspection.ts";
+import type { KeptToken, Liveness } from "./liveness.ts";
 import { correctMetadata } from "./metadata.ts";
 import { type ChooseOrganization, requireOrganizations } from "./organization-choice.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
@@ -68,6 +69,7 @@ export interface ProviderDeps {
   /** The OAuth error of each refusal of the approvals slice. */
   readonly approvalOAuthErrors: Readonly<Partial<Record<string, string>>>;
   readonly introspection: Introspection;
+  readonly liveness: Liveness;
   /** Of the nonces that proofs of possession must carry; absent while none are asked for. */
   readonly nonceSecret: Buffer | undefined;
   /** Who a request was proven to come from, by other means than a secret. */
@@ -300,9 +302,13 @@ function detailTypes(config: Config) {
 }
 
 /** `token` is what the account is wanted for: a code, a refresh or access token; absent at `/authorize`. */
-async function findAccount({ users, claims }: ProviderDeps, id: string, token: object | undefined) {
+async function findAccount({ users, claims, liveness }: ProviderDeps, id: string, token: object | undefined) {
   const user = await users.find(id);
   if (!user || user.disabledAt !== undefined) return undefined;
+  // The core's own session may outlive the browser's; a code or token that ends with it ends with both.
+  const { clientId, sid, expiresWithSession }: KeptToken = token ?? {};
+  const kept = { clientId, accountId: id, sid, expiresWithSession };
+  if (expiresWithSession && (await liveness.endOfKept(kept)) !== undefined) return undefined;
   const grantId =
     token && "grantId" in token && typeof token.grantId === "string" ? token.grantId : undefined;
   const more = await claims.ofAccount(user.id, user.email, grantId);

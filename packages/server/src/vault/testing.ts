@@ -16,6 +16,7 @@ import { createLog } from "../lib/log.ts";
 import { reveal, secret } from "../lib/secret.ts";
 import { createLogin } from "../login/index.ts";
 import type { Client, RequireToken, SubjectTokens } from "../oauth/index.ts";
+import { endTokensOf } from "../oauth/store.ts";
 import { createOutbox } from "../storage/outbox.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
 import { createVault, type ReleasedToken, type Vault, type VaultDeps } from "./index.ts";
@@ -120,6 +121,7 @@ export async function createBench(
   const audit = createAudit({ storage, clock });
   const keyring = createKeyring([randomBytes(32)]);
   const login = await createLogin({
+    endTokens: endTokensOf,
     storage,
     audit,
     clock,

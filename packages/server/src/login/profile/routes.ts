@@ -58,14 +58,13 @@ export function profileRoutes(deps: LoginRouteDeps): Hono {
     const password = String(fields.get("password") ?? "");
     try {
       const hash = await accounts.hashPassword(secret(password));
-      await deps.changePassword(session.userId, hash);
+      await deps.changePassword(session.userId, hash, session.id);
     } catch (error) {
       if (!ApiError.is(error) || error.code !== "login.password_unfit") throw error;
       const { signUp } = pickLanguage(c.req.raw).texts;
       const problem = password.length > 200 ? signUp.passwordLong : signUp.passwordShort;
       return showPassword(deps, c.req.raw, session, problem);
     }
-    await sessions.endAllOf(session.userId, session.id);
     return redirect(PROFILE);
   });
 
