@@ -191,16 +191,40 @@ const api = z.strictObject({
   requireDetails: z.boolean().default(false),
 });
 
+const loginUse = z.strictObject({
+  /** Asked for at log-in. Default: `openid profile email` for `oidc`, nothing for `oauth2`. */
+  scopes: z.array(scopeName).max(50).optional(),
+  /** The provider's word that an address is confirmed counts here too. */
+  trustEmail: z.boolean().default(false),
+  /** Where `trustEmail` counts. Default: any domain. */
+  domains: z
+    .array(z.string().regex(/^[a-z0-9.-]{1,253}$/, "a domain in lower case"))
+    .max(100)
+    .default([]),
+  /** Whether somebody who has no account here gets one. */
+  signUp: z.boolean().default(true),
+  /** An ID token whose `amr` has `mfa` counts as two factors here. */
+  trustsMfa: z.boolean().default(false),
+});
+
 const connection = z.strictObject({
   name: identifier,
   displayName: z.string().min(1).max(100),
-  kind: z.literal("oauth2").default("oauth2"),
-  authorizationEndpoint: webUrl,
-  tokenEndpoint: webUrl,
+  /** `oidc` finds its addresses at its issuer, and proves log-ins with ID tokens. */
+  kind: z.enum(["oauth2", "oidc"]).default("oauth2"),
+  /** Whether people may connect accounts for agents. */
+  vault: z.boolean().default(true),
+  /** Whether people may log in with it, and what its word is worth. */
+  login: z
+    .union([z.boolean(), loginUse])
+    .default(false)
+    .transform((value) => (value === false ? undefined : value === true ? loginUse.parse({}) : value)),
+  authorizationEndpoint: webUrl.optional(),
+  tokenEndpoint: webUrl.optional(),
   revocationEndpoint: webUrl.optional(),
   /** Where the account's id and label come from. */
-  userinfoEndpoint: webUrl,
-  /** Issuer the provider puts in `iss` (RFC 9207); checked when given. */
+  userinfoEndpoint: webUrl.optional(),
+  /** For `oidc` where its metadata is; for `oauth2` what it puts into `iss` (RFC 9207), checked when given. */
   issuer: z.string().optional(),
   clientId: z.string().min(1).max(512),
   clientSecret: secretSource.optional(),

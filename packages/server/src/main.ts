@@ -11,6 +11,7 @@ import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
 import { createFga, type Fga } from "./fga/index.ts";
+import { createDiscovery, type Discovery } from "./http/discovery.ts";
 import { createEgress, type Egress } from "./http/egress.ts";
 import { ApiError, httpError, problemResponse } from "./http/errors.ts";
 import { hasHungUp, startHttpServer } from "./http/server.ts";
@@ -34,7 +35,7 @@ import { createRoles, type Roles } from "./roles/index.ts";
 import { openStorage, type Storage } from "./storage/index.ts";
 import { migrate } from "./storage/migrate.ts";
 import { createOutbox, type Outbox } from "./storage/outbox.ts";
-import { createVault, type Vault } from "./vault/index.ts";
+import { createProvider, createVault, type Provider, type Vault } from "./vault/index.ts";
 
 /** Everything that works without HTTP: what the command line tool uses too. */
 export interface Services {
@@ -48,6 +49,8 @@ export interface Services {
   readonly audit: Audit;
   readonly outbox: Outbox;
   readonly egress: Egress;
+  readonly discovery: Discovery;
+  readonly provider: Provider;
   readonly login: Login;
   readonly messages: Messages;
   readonly clients: ClientRegistry;
@@ -119,7 +122,10 @@ async function createServices(
   const sealer = createSealer({ keyring });
   const outbox = createOutbox({ storage, clock, ids });
   const messages = createMessages({ outbox, sealer, egress, clock, ids, log, issuer, config });
+  const discovery = createDiscovery({ egress, clock });
+  const provider = createProvider({ egress, clock, discovery });
   const login = await createLogin({
+    connections: { all: config.connections, provider, discovery, egress, log },
     storage,
     sealer,
     audit,
@@ -165,6 +171,8 @@ async function createServices(
     messages,
     login,
     egress,
+    discovery,
+    provider,
     clients,
     roles,
     organizations,
@@ -267,7 +275,7 @@ async function createSlices(services: Services): Promise<Slices> {
     sessions,
     requireToken: oauth.requireToken,
     issuer: config.issuer,
-    connections: config.connections,
+    connections: config.connections.filter(({ vault }) => vault),
     subjectTokens: createSubjectTokens({ storage, clock }),
     spoolDir: join(config.dataDir, "spool"),
   });
@@ -319,7 +327,7 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
       interactions: slices.oauth.interactions,
       clients: services.clients,
       cors: slices.oauth.cors,
-      formTargets: providerOrigins(config),
+      formTargets: () => providerOrigins(config, services.discovery),
     }),
   );
   const { accounts: users, sessions } = services.login;
@@ -329,10 +337,12 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
 }
 
 /** Where a log-in may lead beside the app: on to a provider that is being connected. */
-function providerOrigins(config: Config): readonly string[] {
-  return [
-    ...new Set(config.connections.map(({ authorizationEndpoint }) => new URL(authorizationEndpoint).origin)),
-  ];
+function providerOrigins(config: Config, discovery: Discovery): readonly string[] {
+  const addresses = config.connections.flatMap((connection) => {
+    const known = discovery.known(connection)?.authorizationEndpoint;
+    return [known ?? connection.issuer].filter((address) => address !== undefined);
+  });
+  return [...new Set(addresses.map((address) => new URL(address).origin))];
 }
 
 function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {

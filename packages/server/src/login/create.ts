@@ -17,6 +17,7 @@ import { createImportedForms } from "./imported-forms.ts";
 import type { Accounts, EndTokens, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createLockout } from "./lockout.ts";
+import { type ConnectionUse, createFederation } from "./methods/connection/create.ts";
 import { createMethods, type LoginMethod } from "./methods/index.ts";
 import { passkeyGrant } from "./methods/passkey/grant.ts";
 import { createManagePasskeys } from "./methods/passkey/manage.ts";
@@ -44,7 +45,7 @@ export interface Login {
 export interface LateDeps {
   readonly interactions: Interactions;
   readonly clients: Clients;
-  readonly formTargets: readonly string[];
+  readonly formTargets: () => readonly string[];
   readonly cors: Pick<Cors, "preflightHeaders" | "answerHeaders">;
 }
 
@@ -58,6 +59,8 @@ export async function createLogin(deps: {
   issuer: string;
   signUp: boolean;
   endTokens: EndTokens;
+  /** Providers that people may log in with, and how they are talked to. Default: none. */
+  connections?: ConnectionUse | undefined;
   /** Absent: nobody is told of changes by mail. */
   messages?: Pick<Messages, "mail">;
   /** What one network may try. Default: 100 failures in ten minutes, 100 sign-ups an hour. */
@@ -85,6 +88,7 @@ export async function createLogin(deps: {
   const passkeys = createPasskeys({ ...deps, users: accounts });
   const withPasskeys = { storage, audit, accounts, users: accounts, passkeys, messages: deps.messages };
   const managePasskeys = createManagePasskeys(withPasskeys);
+  const federation = createFederation({ ...deps, accounts });
   const signUpWithPasskey = createSignUpWithPasskey(withPasskeys);
   return {
     accounts,
@@ -92,7 +96,13 @@ export async function createLogin(deps: {
     grants: [passkeyGrant({ passkeys, signUpWithPasskey, clock })],
     importAccounts: createImportAccounts(deps),
     sweep: async () =>
-      void (await Promise.all([sessions.sweep(), lockout.sweep(), flows.sweep(), passkeys.sweep()])),
+      void (await Promise.all([
+        sessions.sweep(),
+        lockout.sweep(),
+        flows.sweep(),
+        passkeys.sweep(),
+        federation.identities.sweep(),
+      ])),
     routes(late) {
       const browser = createBrowserToken(issuer);
       let methods: readonly LoginMethod[] = [];
@@ -104,9 +114,20 @@ export async function createLogin(deps: {
         audit,
         clock,
         methods: () => methods,
+        proven: (flow, userId) => federation.manageIdentities.addParked(flow.id, userId),
         requireSecondFactor: deps.requireSecondFactor ?? false,
       });
-      const made = createMethods({ ...deps, kit, accounts, lockout, passkeys, managePasskeys, browser });
+      const made = createMethods({
+        ...deps,
+        ...federation,
+        flows,
+        kit,
+        accounts,
+        lockout,
+        passkeys,
+        managePasskeys,
+        browser,
+      });
       methods = made.all;
       return loginRoutes({
         ...late,
@@ -119,6 +140,7 @@ export async function createLogin(deps: {
         methods,
         password: made.password,
         passkey: made.passkey,
+        connection: made.connection,
         passkeys,
         signUpWithPasskey,
         audit,

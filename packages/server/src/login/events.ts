@@ -12,6 +12,8 @@ export const loginEvents = {
   recoveryCodesMade: "login.recovery_codes_made",
   recoveryCodeUsed: "login.recovery_code_used",
   sessionEnded: "login.session_ended",
+  identityLinked: "login.identity_linked",
+  identityUnlinked: "login.identity_unlinked",
   passkeyAdded: "login.passkey_added",
   passkeyRenamed: "login.passkey_renamed",
   passkeyRemoved: "login.passkey_removed",

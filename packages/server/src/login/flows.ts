@@ -14,6 +14,8 @@ export interface FlowRequest {
   readonly clientId?: string | undefined;
   /** What the app, or a page of ours, wants to be proven. */
   readonly acr?: Acr | undefined;
+  /** Whoever logs in must prove it anew, at a provider too. */
+  readonly again?: boolean | undefined;
   /** Somebody who is logged in proves again who they are: nobody else counts. */
   readonly expectedUserId?: string | undefined;
   /** Organization to log in to, by id. */

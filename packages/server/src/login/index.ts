@@ -1,10 +1,14 @@
 import type { Secret } from "../lib/secret.ts";
 import type { Queryable } from "../storage/index.ts";
+import type { Provider } from "../vault/index.ts";
 import type { Acr, Amr, MethodName } from "./amr.ts";
 
 export { ACR, type Acr, type Amr, acrOf, type MethodName } from "./amr.ts";
 export { createLogin, type Login } from "./create.ts";
 export type { ImportAccounts, ImportedAccount, ImportOutcome } from "./import-accounts.ts";
+
+/** The vault's words with a provider, as far as a log-in needs them. */
+export type LoginProvider = Pick<Provider, "requestTokens" | "userinfo" | "believeAccount">;
 
 /** A person's login in one browser. */
 export interface BrowserSession {

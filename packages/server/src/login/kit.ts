@@ -117,7 +117,9 @@ export interface LoginKitDeps {
   /** Whether everybody needs a second factor. */
   readonly requireSecondFactor: boolean;
   /** Origins beside the app's that a log-in may lead to through redirects: providers. */
-  readonly formTargets: readonly string[];
+  readonly formTargets: () => readonly string[];
+  /** What waited for somebody to prove who they are. */
+  readonly proven: (flow: Flow, userId: string) => Promise<void>;
 }
 
 export function createLoginKit(deps: LoginKitDeps): LoginKit {
@@ -165,6 +167,7 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
   /** Starts the session; of two answers to the last question one counts. */
   async function complete(request: Request, flow: Flow, userId: string): Promise<Response> {
     if (!(await flows.end(flow))) return expired(request);
+    await deps.proven(flow, userId);
     const carriedAt = flow.carried?.at;
     const cookie = await sessions.start(
       request,
@@ -214,7 +217,7 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
       return renderPage({
         ...page,
         language,
-        formTargets: [...deps.formTargets, ...(client ? redirectOrigins(client) : [])],
+        formTargets: [...deps.formTargets(), ...(client ? redirectOrigins(client) : [])],
         headers: {
           "set-cookie": browser.cookie(browser.readOrMake(request)),
           "content-language": language.tag,

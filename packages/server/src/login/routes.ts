@@ -1,5 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import { Hono, type MiddlewareHandler } from "hono";
+import { html } from "hono/html";
 import type { Audit } from "../audit/index.ts";
 import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
@@ -13,6 +14,7 @@ import { readFields } from "./form-fields.ts";
 import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
 import { type LoginKit, redirect } from "./kit.ts";
+import type { ConnectionMethod } from "./methods/connection/index.ts";
 import type { LoginMethod } from "./methods/index.ts";
 import { passkeyAppRoutes } from "./methods/passkey/app-routes.ts";
 import type { PasskeyMethod } from "./methods/passkey/index.ts";
@@ -43,6 +45,7 @@ export interface LoginRouteDeps {
   readonly password: PasswordMethod;
   readonly passkey: PasskeyMethod;
   readonly passkeys: Passkeys;
+  readonly connection: ConnectionMethod;
   readonly signUpWithPasskey: SignUpWithPasskey;
   readonly audit: Audit;
   /** Stands before every form of logging in and signing up. */
@@ -80,7 +83,25 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       const page = has ? `/login/second-factor?flow=${flow.id}` : firstPage(deps, request, flow);
       return withBrowser(browser, request, redirect(page));
     }
+    const name = new URL(request.url).searchParams.get("connection") ?? "";
+    // The app knows where its user is to log in.
+    if (deps.connection.has(name)) {
+      const flow = await beginFlow(deps, request, form, { email: form.email });
+      return (await deps.connection.startConnection(request, flow, name)) ?? kit.expired(request);
+    }
     return showLogin(deps, request, form);
+  });
+
+  app.post("/login/connection/:name", async (c) => {
+    const request = c.req.raw;
+    const fields = await kit.readForm(c);
+    if (fields instanceof Response) return fields;
+    const form = await readStart(deps, fields);
+    if (!deps.connection.has(c.req.param("name"))) return c.notFound();
+    const flow = await beginFlow(deps, request, form, { email: form.email });
+    return (
+      (await deps.connection.startConnection(request, flow, c.req.param("name"))) ?? kit.expired(request)
+    );
   });
 
   app.post("/login", async (c) => {
@@ -196,6 +217,7 @@ async function readQuery(deps: LoginRouteDeps, request: Request): Promise<StartF
     client: await deps.clients.find(query.get("client_id") ?? ""),
     email: query.get("login_hint")?.slice(0, 254) ?? "",
     acr: wantedAcr(query.get("acr") ?? "") ?? "",
+    again: query.get("again") === "1",
     problem: undefined,
   };
 }
@@ -207,6 +229,7 @@ async function readStart(deps: LoginRouteDeps, fields: ReadonlyMap<string, strin
     // As it came: cut to length it would be another address.
     email: fields.get("email") ?? "",
     acr: wantedAcr(fields.get("acr")) ?? "",
+    again: fields.get("again") === "1",
     problem: undefined,
   };
 }
@@ -214,7 +237,7 @@ async function readStart(deps: LoginRouteDeps, fields: ReadonlyMap<string, strin
 function beginFlow(
   deps: LoginRouteDeps,
   request: Request,
-  form: Pick<StartForm, "returnTo" | "client" | "acr">,
+  form: Pick<StartForm, "returnTo" | "client" | "acr" | "again">,
   /** `carried`: what this session has proven counts; `confirms`: only its user counts, and proves it anew. */
   who: { email: string; carried?: BrowserSession; confirms?: BrowserSession },
 ) {
@@ -223,6 +246,7 @@ function beginFlow(
     returnTo: form.returnTo,
     clientId: form.client?.id,
     acr: wantedAcr(form.acr),
+    again: form.again || confirms !== undefined,
     expectedUserId: (carried ?? confirms)?.userId,
     ...(carried
       ? {
@@ -248,7 +272,7 @@ function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Pro
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = identifierView(language, form, {
     hidden,
-    passkey: startView(language, form, hidden),
+    passkey: html`${startView(language, form, hidden)}${deps.connection.startView(language, form, hidden)}`,
     signUpAddress: deps.signUp ? addressOf("/signup", form) : undefined,
   });
   return deps.kit.page(
@@ -293,11 +317,15 @@ function showSignUp(
   );
 }
 
-function addressOf(path: string, form: Pick<StartForm, "returnTo" | "client" | "email" | "acr">): string {
+function addressOf(
+  path: string,
+  form: Pick<StartForm, "returnTo" | "client" | "email" | "acr" | "again">,
+): string {
   const params = new URLSearchParams({ return_to: form.returnTo });
   if (form.client) params.set("client_id", form.client.id);
   if (form.email) params.set("login_hint", form.email);
   if (form.acr) params.set("acr", form.acr);
+  if (form.again) params.set("again", "1");
   return `${path}?${params}`;
 }
 

@@ -16,6 +16,8 @@ export interface StartForm {
   readonly email: string;
   /** A context that the log-in has to reach; see amr.ts. */
   readonly acr: string;
+  /** Whoever is logged in must prove everything again. */
+  readonly again: boolean;
   readonly problem: string | undefined;
   /** The field that it is about; none when it is about the account as a whole. */
   readonly problemField?: "email" | "password" | undefined;
@@ -145,7 +147,8 @@ ${hidden.flow ? html`<input type="hidden" name="flow" value="${hidden.flow}">` :
 export function startInputs(form: StartForm): Html {
   return html`<input type="hidden" name="return_to" value="${form.returnTo}">
 <input type="hidden" name="client_id" value="${form.client?.id ?? ""}">
-<input type="hidden" name="acr" value="${form.acr}">`;
+<input type="hidden" name="acr" value="${form.acr}">
+${form.again ? html`<input type="hidden" name="again" value="1">` : ""}`;
 }
 
 function emailField(

@@ -3,6 +3,7 @@ import type { Audit } from "../audit/index.ts";
 import type { ConnectionConfig } from "../config.ts";
 import { randomBytes, randomToken } from "../crypto/random.ts";
 import type { Sealer } from "../crypto/seal.ts";
+import type { Discovery } from "../http/discovery.ts";
 import type { Egress } from "../http/egress.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
@@ -24,7 +25,7 @@ import { createVaultGrant } from "./grant.ts";
 import { createLeases } from "./lease.ts";
 import { createNarrowAccess } from "./narrow.ts";
 import { type AgentDirectory, createPageRoutes } from "./page-routes.ts";
-import { createProvider } from "./provider.ts";
+import type { Provider } from "./provider.ts";
 import { createRefreshProtocol } from "./refresh.ts";
 import { createRevoker, REVOKE_TOPIC } from "./revoke.ts";
 import { createMeRoutes } from "./routes.ts";
@@ -36,6 +37,7 @@ export { type VaultErrorCode, vaultErrors } from "./errors.ts";
 export { vaultEvents } from "./events.ts";
 export type { ExchangeRequest, ReleasedToken } from "./exchange.ts";
 export type { AgentDirectory } from "./page-routes.ts";
+export { createProvider, type Provider } from "./provider.ts";
 
 /** What the vault is made of. */
 export interface VaultDeps {
@@ -46,6 +48,8 @@ export interface VaultDeps {
   readonly ids: Ids;
   readonly sealer: Sealer;
   readonly egress: Egress;
+  readonly discovery: Discovery;
+  readonly provider: Provider;
   readonly connections: readonly ConnectionConfig[];
   /** Ends in `/`. */
   readonly issuer: string;
@@ -91,7 +95,7 @@ export function createVault(deps: VaultDeps): Vault {
 
   const accounts = createAccountStore(base);
   const tokens = createTokenSealer(base);
-  const provider = createProvider(base);
+  const { provider } = deps;
   const leases = createLeases({ ...base, owner: randomToken() });
   const spool = createSpool({ ...base, dir: deps.spoolDir });
   const flights = createFlights();

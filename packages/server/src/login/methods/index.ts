@@ -4,6 +4,11 @@ import type { Html } from "../../pages/layout.ts";
 import type { Flow } from "../flows.ts";
 import type { BrowserSession } from "../index.ts";
 import type { Way } from "../kit.ts";
+import {
+  type ConnectionMethod,
+  type ConnectionMethodDeps,
+  createConnectionMethod,
+} from "./connection/index.ts";
 import { createPasskeyMethod, type PasskeyMethod, type PasskeyMethodDeps } from "./passkey/index.ts";
 import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
 import { createRecoveryCodes } from "./recovery-code/codes.ts";
@@ -32,12 +37,17 @@ export interface LoginMethod {
 }
 
 /** What the methods are made with. */
-export type MethodDeps = PasswordMethodDeps & PasskeyMethodDeps & TotpMethodDeps & RecoveryCodeMethodDeps;
+export type MethodDeps = ConnectionMethodDeps &
+  PasswordMethodDeps &
+  PasskeyMethodDeps &
+  TotpMethodDeps &
+  RecoveryCodeMethodDeps;
 
 /** Every method; and by their names those that may be used on the first page already. */
 export interface Methods {
   readonly password: PasswordMethod;
   readonly passkey: PasskeyMethod;
+  readonly connection: ConnectionMethod;
   /** In the order in which they are offered. */
   readonly all: readonly LoginMethod[];
 }
@@ -49,5 +59,11 @@ export function createMethods(deps: Omit<MethodDeps, "recoveryCodes">): Methods 
   const passkey = createPasskeyMethod(deps);
   const totp = createTotpMethod({ ...deps, recoveryCodes });
   const recoveryCode = createRecoveryCodeMethod({ ...deps, recoveryCodes });
-  return { password, passkey, all: [password, passkey, totp, recoveryCode] };
+  const connection = createConnectionMethod(deps);
+  return {
+    password,
+    passkey,
+    connection,
+    all: [password, passkey, ...connection.ways, connection, totp, recoveryCode],
+  };
 }

@@ -104,6 +104,36 @@ export const en = {
     lastWay: "This is the only way you can log in. Add another one before you remove it.",
     tooMany: "You have as many passkeys as one account can have. Remove one first.",
   },
+  connection: {
+    title: "Other accounts that log you in",
+    profileLead: "Log in here with an account that you have elsewhere.",
+    continueWith: (provider: string) => `Continue with ${provider}`,
+    add: (provider: string) => `Add ${provider}`,
+    addLead: (provider: string) => `You log in at ${provider} now. Afterwards that account logs you in here.`,
+    remove: "Remove",
+    removeNamed: (provider: string) => `Remove ${provider}`,
+    removeLead: (provider: string, label: string) =>
+      `You will not be able to log in here with ${label} at ${provider} any more.`,
+    lastWay: "This is the only way you can log in. Add another one before you remove it.",
+    proveTitle: "Is this your account?",
+    proveLead: (email: string) => `There is an account for ${email} already. Show that it is yours.`,
+    proveThen: (provider: string, label: string) =>
+      `Afterwards ${label} at ${provider} logs you in to it as well. If you do not know that account, close this page.`,
+    stoppedTitle: "You are not logged in",
+    otherWays: "Choose another way",
+    stopped: {
+      cancelled: (provider: string) => `The log-in at ${provider} was cancelled.`,
+      unavailable: (provider: string) => `${provider} does not answer right now. Try again later.`,
+      refused: (provider: string) =>
+        `The answer from ${provider} cannot be used. Try again, or tell the operator of this service.`,
+      no_email: (provider: string) =>
+        `${provider} did not say your e-mail address. Allow it there, or sign up in another way.`,
+      no_sign_up: (provider: string) =>
+        `There is no account here for this ${provider} account. Log in another way and add it in your profile.`,
+      disabled: (provider: string) => `You cannot log in with this ${provider} account.`,
+      other_user: (provider: string) => `This ${provider} account belongs to somebody else here.`,
+    },
+  },
   profile: {
     title: "Profile",
     emailConfirmed: "confirmed",

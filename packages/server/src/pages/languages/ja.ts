@@ -106,6 +106,38 @@ export const ja: Texts = {
     lastWay: "これが唯一のログイン方法です。削除する前に、別の方法を追加してください。",
     tooMany: "登録できるパスキーの数が上限に達しています。先にどれかを削除してください。",
   },
+  connection: {
+    title: "ログインに使う外部アカウント",
+    profileLead: "ほかのサービスのアカウントで、ここにログインできます。",
+    continueWith: (provider) => `${provider} で続ける`,
+    add: (provider) => `${provider} を追加`,
+    addLead: (provider) =>
+      `これから ${provider} でログインします。以後、そのアカウントでここにログインできます。`,
+    remove: "削除",
+    removeNamed: (provider) => `${provider} を削除`,
+    removeLead: (provider, label) => `${provider} の ${label} では、ここにログインできなくなります。`,
+    lastWay: "これが唯一のログイン方法です。削除する前に、別の方法を追加してください。",
+    proveTitle: "ご本人のアカウントですか?",
+    proveLead: (email) =>
+      `${email} のアカウントはすでに登録されています。ご本人のものであることを確認してください。`,
+    proveThen: (provider, label) =>
+      `確認後は、${provider} の ${label} でもログインできるようになります。このアカウントに心当たりがない場合は、このページを閉じてください。`,
+    stoppedTitle: "ログインできませんでした",
+    otherWays: "別の方法を選ぶ",
+    stopped: {
+      cancelled: (provider) => `${provider} でのログインはキャンセルされました。`,
+      unavailable: (provider) =>
+        `現在 ${provider} が応答していません。しばらくしてからもう一度お試しください。`,
+      refused: (provider) =>
+        `${provider} からの応答を受け付けられませんでした。もう一度お試しいただくか、このサービスの管理者にご連絡ください。`,
+      no_email: (provider) =>
+        `${provider} からメールアドレスを受け取れませんでした。${provider} で提供を許可するか、別の方法でご登録ください。`,
+      no_sign_up: (provider) =>
+        `この ${provider} アカウントに対応するアカウントがありません。別の方法でログインし、プロフィールから追加してください。`,
+      disabled: (provider) => `この ${provider} アカウントではログインできません。`,
+      other_user: (provider) => `この ${provider} アカウントは、すでに別の方が使用しています。`,
+    },
+  },
   profile: {
     title: "プロフィール",
     emailConfirmed: "確認済み",

@@ -12,6 +12,7 @@ import { organizations } from "./0010-organizations.ts";
 import { roles } from "./0011-roles.ts";
 import { wire } from "./0012-wire.ts";
 import { secondFactors } from "./0014-second-factors.ts";
+import { identities } from "./0017-identities.ts";
 import { sessionMethods } from "./0018-session-methods.ts";
 import { importedPasswords } from "./0030-imported-passwords.ts";
 
@@ -30,6 +31,7 @@ export const migrations: readonly Migration[] = [
   roles,
   wire,
   secondFactors,
+  identities,
   sessionMethods,
   importedPasswords,
 ];
