@@ -235,6 +235,7 @@ async function listen(services: Services, slices: Slices): Promise<RunningServer
     { ...config.listen, trustedProxies: config.trustedProxies, strictTransport: config.production },
   );
   const background = startBackground(backgroundJobs(services, slices), log);
+  void warmProviders(services);
   log.info("ready", { issuer: config.issuer, port: server.port });
   return {
     url: config.issuer,
@@ -345,6 +346,17 @@ function providerOrigins(config: Config, discovery: Discovery): readonly string[
   return [...new Set(addresses.map((address) => new URL(address).origin))];
 }
 
+/** Knows before anybody asks where providers are that say so themselves: pages name them as targets of forms. */
+async function warmProviders({ config, discovery, log }: Services): Promise<void> {
+  for (const connection of config.connections) {
+    if (discovery.known(connection)) continue;
+    await discovery.endpointsOf(connection).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : "unknown";
+      log.warn("a provider's metadata cannot be had", { connection: connection.name, reason });
+    });
+  }
+}
+
 function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {
   const { outbox, login, messages } = services;
   const handlers = { ...approvals.outboxHandlers, ...oauth.outboxHandlers, ...messages.outboxHandlers };
@@ -352,6 +364,7 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
     { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(handlers) },
     { name: "ended sessions", everyMs: TICK_MS, run: () => oauth.tellEndedSessions() },
     { name: "vault", everyMs: TICK_MS, run: () => vault.tick() },
+    { name: "providers", everyMs: SWEEP_MS, run: () => warmProviders(services) },
     { name: "signing keys", everyMs: KEYS_MS, run: () => oauth.maintainKeys() },
     {
       name: "sweep",
