@@ -25,7 +25,7 @@ import { createVaultGrant } from "./grant.ts";
 import { createLeases } from "./lease.ts";
 import { createNarrowAccess } from "./narrow.ts";
 import { type AgentDirectory, createPageRoutes } from "./page-routes.ts";
-import type { Provider } from "./provider.ts";
+import { createProvider } from "./provider.ts";
 import { createRefreshProtocol } from "./refresh.ts";
 import { createRevoker, REVOKE_TOPIC } from "./revoke.ts";
 import { createMeRoutes } from "./routes.ts";
@@ -49,7 +49,6 @@ export interface VaultDeps {
   readonly sealer: Sealer;
   readonly egress: Egress;
   readonly discovery: Discovery;
-  readonly provider: Provider;
   readonly connections: readonly ConnectionConfig[];
   /** Ends in `/`. */
   readonly issuer: string;
@@ -95,7 +94,7 @@ export function createVault(deps: VaultDeps): Vault {
 
   const accounts = createAccountStore(base);
   const tokens = createTokenSealer(base);
-  const { provider } = deps;
+  const provider = createProvider(base);
   const leases = createLeases({ ...base, owner: randomToken() });
   const spool = createSpool({ ...base, dir: deps.spoolDir });
   const flights = createFlights();

@@ -20,7 +20,7 @@ import type { Client, RequireToken, SubjectTokens } from "../oauth/index.ts";
 import { endTokensOf } from "../oauth/store.ts";
 import { createOutbox } from "../storage/outbox.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
-import { createProvider, createVault, type ReleasedToken, type Vault, type VaultDeps } from "./index.ts";
+import { createVault, type ReleasedToken, type Vault, type VaultDeps } from "./index.ts";
 import type { AccountRow, VaultTables } from "./store.ts";
 
 /** A vault on a real database, real logins and a real provider, and a clock that moves when it is told to. */
@@ -162,7 +162,6 @@ export async function createBench(
     sealer: createSealer({ keyring }),
     egress,
     discovery,
-    provider: createProvider({ egress, clock, discovery }),
     connections: [connection],
     issuer: ISSUER,
     clients: { find: async (id) => clients.get(id), list: async () => [...clients.values()] },
