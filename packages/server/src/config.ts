@@ -185,6 +185,8 @@ export function configKeys(): string[] {
       walk(child, key);
     }
     if (node.items) walk(node.items, `${path}[]`);
+    // An option that is on, off, or on with options of its own.
+    if (node.anyOf?.some(({ type }) => type === "boolean")) for (const form of node.anyOf) walk(form, path);
     if (typeof node.additionalProperties === "object") walk(node.additionalProperties, `${path}.*`);
   };
   // The members read here are plain JSON Schema; zod types the document more loosely.
@@ -193,6 +195,8 @@ export function configKeys(): string[] {
 }
 
 interface SchemaNode {
+  readonly type?: string;
+  readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly additionalProperties?: SchemaNode | boolean;

@@ -165,12 +165,18 @@ export function createConnectionMethod(deps: ConnectionMethodDeps): ConnectionMe
     });
     if (found.kind === "nobody") return stopped(request, flow, connection, found.why);
     if (found.kind === "known")
-      return kit.prove(request, flow, found.userId, arrival.multiFactor ? ["fed", "mfa"] : ["fed"]);
+      return kit.prove(
+        request,
+        flow,
+        found.userId,
+        arrival.multiFactor ? ["fed", "mfa"] : ["fed"],
+        wayName(connection.name),
+      );
     const { user } = found;
     const expected = flow.expectedUserId ?? user.id;
     if (expected !== user.id) return stopped(request, flow, connection, "other_user");
     // The same log-in goes on, now for this account and nobody else's.
-    const { id: _id, userId: _userId, amr: _amr, ...same } = flow;
+    const { id: _id, userId: _userId, amr: _amr, methods: _methods, ...same } = flow;
     const next = await flows.begin(browser.readOrMake(request), {
       ...same,
       identifier: user.email,
@@ -264,7 +270,7 @@ export function createConnectionMethod(deps: ConnectionMethodDeps): ConnectionMe
 
 const NOTHING: Html = Promise.resolve("") as unknown as Html;
 
-const wayName = (connection: string) => `connection:${connection}`;
+const wayName = (connection: string) => `connection:${connection}` as const;
 
 const nameOf = (connection: LoginConnection, { externalId, label }: Arrival) => ({
   connection: connection.name,
