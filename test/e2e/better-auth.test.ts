@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { ensureInstalled } from "../support/install.ts";
 import { logIn, signUp } from "../support/person.ts";
 import { APP_URL, type TestServer } from "../support/server.ts";
@@ -25,7 +25,7 @@ const EXPIRED_MS = 61_000;
  * better-auth as a third party: an OAuth server that nobody here wrote. Its refresh tokens are used once, and
  * a second use of one ends every token of that grant.
  */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`accounts at a better-auth server, on ${engine.name}`, () => {
     let notes: ThirdParty;
     let server: TestServer;
