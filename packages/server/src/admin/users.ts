@@ -1,6 +1,5 @@
 import type { Audit } from "../audit/index.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { EndTokens } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { adminError } from "./errors.ts";
 import { adminEvents } from "./events.ts";
@@ -25,18 +24,13 @@ export interface AdminUsers {
   /** @throws ApiError `admin.user_unknown` */
   get(id: string): Promise<UserRow>;
   /**
-   * Switches a user off or on; safe to call twice. Switching off ends the user's sessions and tokens for good.
+   * Switches a user off or on; safe to call twice. Switching off ends the user's sessions.
    * @throws ApiError `admin.user_unknown`, `admin.last_administrator`
    */
   setDisabled(id: string, disabled: boolean): Promise<UserRow>;
 }
 
-export function createAdminUsers(deps: {
-  storage: Storage;
-  audit: Audit;
-  clock: Clock;
-  endTokens: EndTokens;
-}): AdminUsers {
+export function createAdminUsers(deps: { storage: Storage; audit: Audit; clock: Clock }): AdminUsers {
   const { storage, audit, clock } = deps;
 
   return {
@@ -67,10 +61,7 @@ export function createAdminUsers(deps: {
         const now = clock.now();
         const change = { disabled_at: disabled ? now : null, updated_at: now };
         await tx.db<AdminTables>().updateTable("users").set(change).where("id", "=", id).execute();
-        if (disabled) {
-          await tx.db<AdminTables>().deleteFrom("sessions").where("user_id", "=", id).execute();
-          await deps.endTokens(tx, id);
-        }
+        if (disabled) await tx.db<AdminTables>().deleteFrom("sessions").where("user_id", "=", id).execute();
         const action = disabled ? adminEvents.userDisabled : adminEvents.userEnabled;
         await audit.appendIn(tx, { action, userId: id, objectId: id, outcome: "done" });
         return { ...row, ...change };

@@ -139,7 +139,6 @@ export async function createOAuth(deps: {
     approvals,
     approvalOAuthErrors: deps.approvalOAuthErrors,
     introspection,
-    liveness,
     nonceSecret,
     provenClient: authentication.provenClient,
     cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],

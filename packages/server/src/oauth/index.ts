@@ -188,3 +188,4 @@ export interface NodeExchange {
 export type { Cors } from "./cors.ts";
 export { createOAuth, type OAuth } from "./create.ts";
 export type { KeyAdmin } from "./key-admin.ts";
+export { deleteTokensOf } from "./store.ts";

@@ -91,22 +91,12 @@ export function createOrganizationChoice(deps: {
   };
 }
 
-/**
- * For the core's parameters: a client that is not for organizations asks for none. An approval is given by a person
- * and for no organization, so that a client whose tokens always name one gets none by it.
- */
+/** For the core's parameters: a client that is not for organizations asks for none. */
 export const requireOrganizations =
   (clients: ClientRegistry) =>
   async (ctx: KoaContextWithOIDC, value: string | undefined): Promise<void> => {
-    const client = await clients.find(ctx.oidc.client?.clientId ?? "");
-    // Published SDKs take `invalid_request` here for a person without a device.
-    const isApproval = ctx.oidc.route === "backchannel_authentication";
-    if (isApproval && (value || client?.organizations === "required"))
-      throw new errors.CustomOIDCProviderError(
-        "unauthorized_client",
-        "approvals are not given for an organization",
-      );
     if (!value) return;
+    const client = await clients.find(ctx.oidc.client?.clientId ?? "");
     if (!client || client.organizations === "none")
       throw new errors.InvalidRequest("the client is not set up for organizations");
   };
