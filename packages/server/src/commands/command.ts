@@ -5,7 +5,7 @@ import type { Config, MailConfig } from "../config.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
-import type { Accounts } from "../login/index.ts";
+import type { Accounts, ImportAccounts } from "../login/index.ts";
 import type { KeyAdmin } from "../oauth/index.ts";
 import type { OrganizationsSlice } from "../organizations/index.ts";
 import type { Roles } from "../roles/index.ts";
@@ -77,7 +77,7 @@ export interface CommandServices {
   readonly keyring: Keyring;
   readonly ids: Ids;
   readonly audit: Audit;
-  readonly login: { readonly accounts: Accounts };
+  readonly login: { readonly accounts: Accounts; readonly importAccounts: ImportAccounts };
   readonly signingKeys: KeyAdmin;
   readonly admin: Admin;
   readonly organizations: OrganizationsSlice;

@@ -5,6 +5,7 @@ import { type Command, type CommandContext, helpOf, parseArguments } from "./com
 import { connectionCommands } from "./connections.ts";
 import { devCert } from "./dev-cert.ts";
 import { doctor } from "./doctor.ts";
+import { importCommands } from "./import-auth0.ts";
 import { init } from "./init.ts";
 import { keyCommands } from "./keys.ts";
 import { migrate } from "./migrate.ts";
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   ...connectionCommands,
   ...keyCommands,
   ...auditCommands,
+  ...importCommands,
 ];
 
 /** What a command needs besides its output, which depends on `--json`. */

@@ -100,7 +100,7 @@ export function createImportAccounts(deps: { storage: Storage; audit: Audit; clo
       ...(known.picture === null && account.picture ? { picture: account.picture } : {}),
     };
     const offered = account.passwordHash !== undefined;
-    const password = !offered ? "none" : hasPassword ? "kept" : hash === undefined ? "unknown" : "taken";
+    const password = hasPassword ? "kept" : !offered ? "none" : hash === undefined ? "unknown" : "taken";
     if (Object.keys(missing).length === 0) return { account: "unchanged", password };
     await tx
       .db<LoginTables>()
