@@ -3,10 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { ensureInstalled } from "../support/install.ts";
 import { logIn, signUp } from "../support/person.ts";
 import { APP_URL, type TestServer } from "../support/server.ts";
+import { buttonOf, whoIs } from "../support/social.ts";
+import { createUserAgent } from "../support/user-agent.ts";
 import {
   type AtProvider,
   accountToken,
@@ -25,7 +27,7 @@ const EXPIRED_MS = 61_000;
  * better-auth as a third party: an OAuth server that nobody here wrote. Its refresh tokens are used once, and
  * a second use of one ends every token of that grant.
  */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`accounts at a better-auth server, on ${engine.name}`, () => {
     let notes: ThirdParty;
     let server: TestServer;
@@ -39,9 +41,9 @@ for (const engine of engines) {
         clock: { now: () => Date.now() + aheadMs },
         env,
         async connect(callback) {
-          notes = await startThirdParty(folder, callback);
+          notes = await startThirdParty(folder, callback, `${callback}/notes-login`);
           env["NOTES_SECRET"] = notes.clientSecret;
-          return [connectionTo(notes)];
+          return [connectionTo(notes), loginAt(notes)];
         },
         policies: {
           assistant: { notes: ["openid", "profile", "email", ...SCOPES] },
@@ -130,6 +132,31 @@ for (const engine of engines) {
       assert.equal((await readNotes(mended.body.access_token)).status, 200);
     });
 
+    it("log their owner in here, by an ID token, and find the same person the second time", async () => {
+      const account = await notes.signUp();
+      const users: (string | undefined)[] = [];
+      for (let round = 1; round <= 2; round++) {
+        const agent = createUserAgent();
+        const page = await agent.open(`${server.url}login`);
+        const asks = await agent.submit(page, {}, { form: buttonOf(page, "/login/connection/notes-login") });
+        const { address } = await logInAndAnswer(account, "allow")(agent, asks);
+        assert.ok(address.startsWith(server.url), address);
+        users.push(await whoIs(server, agent));
+      }
+      assert.deepEqual(users, [account.email, account.email]);
+    });
+
+    it("log nobody in when the person says no there", async () => {
+      const account = await notes.signUp();
+      const agent = createUserAgent();
+      const page = await agent.open(`${server.url}login`);
+      const asks = await agent.submit(page, {}, { form: buttonOf(page, "/login/connection/notes-login") });
+      const refused = await logInAndAnswer(account, "deny")(agent, asks);
+      assert.equal(refused.status, 403);
+      assert.match(refused.text, /was cancelled/);
+      assert.equal(await whoIs(server, agent), undefined);
+    });
+
     it("are not connected when the person says no there", async () => {
       const who = await newcomer();
       await assert.rejects(connect(who, "deny"), /error=access_denied/);
@@ -175,8 +202,8 @@ interface ThirdParty {
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
 
-async function startThirdParty(folder: string, redirectUri: string): Promise<ThirdParty> {
-  const child = spawn(process.execPath, [join(folder, "server.mjs"), redirectUri], {
+async function startThirdParty(folder: string, ...redirectUris: string[]): Promise<ThirdParty> {
+  const child = spawn(process.execPath, [join(folder, "server.mjs"), ...redirectUris], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { PATH: process.env["PATH"] ?? "", NODE_NO_WARNINGS: "1" },
   });
@@ -256,6 +283,22 @@ function connectionTo({ issuer, clientId }: ThirdParty): ConnectionEntry {
       "notes.write": "Write notes",
     },
     rotation: "strict",
+  };
+}
+
+/** The same server as a provider of log-ins: all but the issuer is found at the issuer. */
+function loginAt({ issuer, clientId }: ThirdParty): ConnectionEntry {
+  return {
+    name: "notes-login",
+    displayName: "Notes",
+    kind: "oidc",
+    vault: false,
+    login: true,
+    issuer,
+    clientId,
+    clientSecret: { env: "NOTES_SECRET" },
+    clientAuthMethod: "client_secret_basic",
+    scopes: {},
   };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { createVerifier } from "@behalf/sdk/verify";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { logIn, type Person, signUp } from "../support/person.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import {
@@ -22,7 +22,7 @@ const TWIN = "https://twin.example/";
 const ACCOUNTS = "me/v1/connected-accounts/accounts";
 
 /** T20, T25; Hono CVE-2026-22817, node-jws CVE-2025-65945, ZITADEL CVE-2026-27840, -46999, nextjs-auth0 CVE-2025-67490, KC CVE-2026-37979. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`access tokens on ${engine.name}`, () => {
     let server: TestServer;
     let person: Person;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
 import { forge, honest } from "./attack.ts";
 
@@ -30,7 +30,7 @@ const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secr
 const raw = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
 
 /** T08, T10, T25; RFC 6749 section 2.3. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`client authentication on ${engine.name}`, () => {
     let server: TestServer;
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { PASSWORD, type Person, signUp } from "../support/person.ts";
 import { startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
 import { createUserAgent } from "../support/user-agent.ts";
 import { codeFor, decode, honest, isApp, openAuthorize, redeemCode, s256, VERIFIER } from "./attack.ts";
 
 /** T07, T10, T19; authentik CVE-2023-48228, workers-oauth-provider CVE-2025-4144, ZITADEL CVE-2026-55672, -27840, KC CVE-2026-7571, better-auth 9198. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`authorization codes on ${engine.name}`, () => {
     let server: TestServer;
     let person: Person;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { CALLBACK, type Person, signUp } from "../support/person.ts";
 import { APP_URL, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
 import { codeFor, decode, honest, openAuthorize, redeemCode, s256, VERIFIER } from "./attack.ts";
@@ -59,7 +59,7 @@ const REDIRECTS: Readonly<Record<Cell["redirectUri"], string | undefined>> = {
 };
 
 /** T10, G08. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`a code on ${engine.name}`, () => {
     let server: TestServer;
     let person: Person;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { logIn, type Person, signUp } from "../support/person.ts";
 import { APP_URL, SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
 import { CREDENTIALS, createProver, decode, forge, post, refresh } from "./attack.ts";
@@ -10,7 +10,7 @@ const ME_SCOPES = "openid read:me:connected_accounts";
 const credentialsOf = (id: string) => ({ client_id: id, client_secret: TEST_SECRET });
 
 /** RFC 7662, RFC 7009; KC CVE-2026-37979: whoever asks learns of what concerns them alone. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`introspection on ${engine.name}`, () => {
     let server: TestServer;
     let person: Person;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { CALLBACK, type Person, signUp } from "../support/person.ts";
 import { SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
 import { CREDENTIALS, codeFor, forge, honest, openAuthorize, post, redeemCode, VERIFIER } from "./attack.ts";
@@ -14,7 +14,7 @@ const ENDPOINTS: Readonly<Record<string, Record<string, string>>> = {
 };
 
 /** KC CVE-2026-9689, CVE-2026-9793, CVE-2026-7571; MCP Go SDK CVE-2026-27896; MCP TS SDK duplicates; T25, T26, T27. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`parameters on ${engine.name}`, () => {
     let server: TestServer;
     let person: Person;

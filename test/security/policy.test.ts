@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { engines } from "../support/engines.ts";
+import { protocolEngines } from "../support/engines.ts";
 import { type Person, signUp } from "../support/person.ts";
 import { SHOP, startTestServer, type TestServer } from "../support/server.ts";
 import { createUserAgent } from "../support/user-agent.ts";
@@ -10,7 +10,7 @@ const BANK = "https://bank.sandbox.example/";
 const OTHER = { client_id: "other" };
 
 /** T02, T09, T20; GHSA-86j7-9j95-vpqj, KC #48104, CVE-2026-4636. */
-for (const engine of engines) {
+for (const engine of protocolEngines) {
   describe(`what a client may have on ${engine.name}`, () => {
     let server: TestServer;
     let person: Person;

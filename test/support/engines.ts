@@ -7,6 +7,13 @@ export const engines: readonly { name: string; storage: () => Promise<string> }[
   ...(process.env["BEHALF_TEST_POSTGRES"] ? [{ name: "PostgreSQL", storage: newDatabase }] : []),
 ];
 
+/**
+ * For suites about the protocol, which read and write little: PostgreSQL in a deep run alone. What races, lasts or
+ * is swept runs on both always.
+ */
+export const protocolEngines: typeof engines =
+  process.env["BEHALF_DEEP"] === "1" ? engines : engines.slice(0, 1);
+
 async function newDatabase(): Promise<string> {
   const address = new URL(process.env["BEHALF_TEST_POSTGRES"] ?? "");
   const name = `behalf_${randomBytes(6).toString("hex")}`;

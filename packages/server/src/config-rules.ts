@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { isLoopbackHost, isRedirectUri } from "./config-addresses.ts";
+import { isLoopbackHost, isRedirectUri, isWebUrl } from "./config-addresses.ts";
 import {
   type ApiConfig,
   type ClientMetadata,
@@ -54,6 +54,7 @@ export function crossChecks(config: Parsed): string[] {
     problems.push(...claimProblems(`apis.${i}.claims`, entry.claims, { mayReadUserMetadata: false }));
   });
   config.connections.forEach((entry, i) => {
+    problems.push(...endpointProblems(entry).map((it) => `connections.${i}.${it}`));
     if (entry.clientAuthMethod !== "none" && !entry.clientSecret)
       problems.push(
         `connections.${i}.clientSecret: ${entry.clientAuthMethod} needs one; or set clientAuthMethod to none`,
@@ -67,7 +68,7 @@ export function crossChecks(config: Parsed): string[] {
       problems.push(`${path}: user and password belong together; give both or neither`);
   if (config.listen.mtls && !config.listen.tls)
     problems.push("listen.mtls: needs listen.tls; a certificate that a proxy reports is not believed");
-  problems.push(...privateGateway(config), ...methodProblems(config));
+  problems.push(...privateGateway(config));
   if (config.production) {
     const smtp = config.mail?.smtp;
     if (smtp && !smtp.secure && !smtp.requireTls && !isLoopbackHost(smtp.host))
@@ -81,17 +82,15 @@ export function crossChecks(config: Parsed): string[] {
   return problems;
 }
 
-/** What cannot be sent cannot be logged in with. */
-function methodProblems({ login, mail, sms }: Parsed): string[] {
-  const { password, passkey, emailCode, smsCode } = login.methods;
-  return [
-    ...(emailCode && !mail ? ["login.methods.emailCode: codes by mail need mail"] : []),
-    ...(smsCode && !sms ? ["login.methods.smsCode: codes by text message need sms"] : []),
-    ...(login.confirmEmail === "required" && !mail
-      ? ['login.confirmEmail: "required" needs mail to send what confirms an address']
-      : []),
-    ...(password || passkey || (emailCode ?? mail) ? [] : ["login.methods: nobody could log in"]),
-  ];
+/** Addresses that an `oauth2` provider must have in the file, and an `oidc` provider says itself. */
+function endpointProblems(entry: Parsed["connections"][number]): string[] {
+  if (entry.kind === "oidc")
+    return entry.issuer !== undefined && isWebUrl(entry.issuer)
+      ? []
+      : ["issuer: an oidc connection needs one, an https URL, or http on loopback"];
+  return (["authorizationEndpoint", "tokenEndpoint", "userinfoEndpoint"] as const)
+    .filter((field) => entry[field] === undefined)
+    .map((field) => `${field}: an oauth2 connection needs one`);
 }
 
 /** Said at start and not with the first code that cannot be sent. */
@@ -171,6 +170,7 @@ export function clientProblems(
   for (const [name, policy] of Object.entries(entry.agent?.connections ?? {})) {
     const known = config.connections.find((item) => item.name === name);
     if (!known) problems.push(`.agent.connections: there is no connection "${name}"`);
+    else if (!known.vault) problems.push(`.agent.connections.${name}: the connection has vault: false`);
     for (const scope of known ? policy.scopes : [])
       if (!Object.hasOwn(known?.scopes ?? {}, scope))
         problems.push(`.agent.connections.${name}: the connection has no scope "${scope}"`);
@@ -227,5 +227,5 @@ const PUBLIC_GRANTS: readonly string[] = ["authorization_code", "refresh_token",
 interface ClientReferences {
   readonly listen: Pick<Config["listen"], "mtls"> | Pick<Parsed["listen"], "mtls">;
   readonly apis: readonly Pick<ApiConfig, "audience" | "scopes">[];
-  readonly connections: readonly Pick<ConnectionConfig, "name" | "scopes">[];
+  readonly connections: readonly Pick<ConnectionConfig, "name" | "scopes" | "vault">[];
 }

@@ -191,16 +191,40 @@ const api = z.strictObject({
   requireDetails: z.boolean().default(false),
 });
 
+const loginUse = z.strictObject({
+  /** Asked for at log-in. Default: `openid profile email` for `oidc`, nothing for `oauth2`. */
+  scopes: z.array(scopeName).max(50).optional(),
+  /** The provider's word that an address is confirmed counts here too. */
+  trustEmail: z.boolean().default(false),
+  /** Where `trustEmail` counts. Default: any domain. */
+  domains: z
+    .array(z.string().regex(/^[a-z0-9.-]{1,253}$/, "a domain in lower case"))
+    .max(100)
+    .default([]),
+  /** Whether somebody who has no account here gets one. */
+  signUp: z.boolean().default(true),
+  /** An ID token whose `amr` has `mfa` counts as two factors here. */
+  trustsMfa: z.boolean().default(false),
+});
+
 const connection = z.strictObject({
   name: identifier,
   displayName: z.string().min(1).max(100),
-  kind: z.literal("oauth2").default("oauth2"),
-  authorizationEndpoint: webUrl,
-  tokenEndpoint: webUrl,
+  /** `oidc` finds its addresses at its issuer, and proves log-ins with ID tokens. */
+  kind: z.enum(["oauth2", "oidc"]).default("oauth2"),
+  /** Whether people may connect accounts for agents. */
+  vault: z.boolean().default(true),
+  /** Whether people may log in with it, and what its word is worth. */
+  login: z
+    .union([z.boolean(), loginUse])
+    .default(false)
+    .transform((value) => (value === false ? undefined : value === true ? loginUse.parse({}) : value)),
+  authorizationEndpoint: webUrl.optional(),
+  tokenEndpoint: webUrl.optional(),
   revocationEndpoint: webUrl.optional(),
   /** Where the account's id and label come from. */
-  userinfoEndpoint: webUrl,
-  /** Issuer the provider puts in `iss` (RFC 9207); checked when given. */
+  userinfoEndpoint: webUrl.optional(),
+  /** For `oidc` where its metadata is; for `oauth2` what it puts into `iss` (RFC 9207), checked when given. */
   issuer: z.string().optional(),
   clientId: z.string().min(1).max(512),
   clientSecret: secretSource.optional(),
@@ -253,14 +277,6 @@ const sms = z.strictObject({
   user: z.string().min(1).max(320).optional(),
   password: secretSource.optional(),
   format: z.enum(["twilio", "json"]),
-  /** Beginnings of the numbers that may be texted. Absent: all. */
-  countries: z
-    .array(z.string().regex(/^\+[1-9]\d{0,6}$/, 'the beginning of a number, such as "+81"'))
-    .min(1)
-    .max(300)
-    .optional(),
-  /** Texts within a day, to all numbers together. */
-  perDay: z.number().int().min(0).max(10_000_000).default(1_000),
 });
 
 /** The whole file. */
@@ -310,19 +326,6 @@ export const schema = z.strictObject({
       signUp: z.boolean().default(true),
       /** Whether everybody needs a second factor, or those who set one up and where an app asks for it. */
       secondFactor: z.enum(["optional", "required"]).default("optional"),
-      /** What people may log in with. Codes default to what can be sent. */
-      methods: z
-        .strictObject({
-          password: z.boolean().default(true),
-          passkey: z.boolean().default(true),
-          emailCode: z.boolean().optional(),
-          smsCode: z.boolean().optional(),
-        })
-        .prefault({}),
-      /** Whether an account is made only once its address was confirmed. */
-      confirmEmail: z.enum(["optional", "required"]).default("optional"),
-      /** SHA-1 hashes of known passwords, sorted, one a line. */
-      breachedPasswordsFile: z.string().min(1).optional(),
       /** How long a log-in lasts: without use, and at most. */
       session: z
         .strictObject({
@@ -335,8 +338,6 @@ export const schema = z.strictObject({
         .strictObject({
           failures: z.number().int().min(1).max(1_000_000).default(100),
           signUps: z.number().int().min(1).max(1_000_000).default(100),
-          /** Mails and texts asked for within an hour. */
-          messages: z.number().int().min(1).max(1_000_000).default(100),
         })
         .prefault({}),
     })

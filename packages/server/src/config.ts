@@ -146,11 +146,6 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     ...parsed,
     listen,
     dataDir: resolve(sources.baseDir, parsed.dataDir),
-    login: {
-      ...parsed.login,
-      breachedPasswordsFile:
-        parsed.login.breachedPasswordsFile && resolve(sources.baseDir, parsed.login.breachedPasswordsFile),
-    },
     storage: resolveStorage(parsed.storage, sources.baseDir),
     apis: parsed.apis.map((entry) => ({
       ...entry,
@@ -190,6 +185,8 @@ export function configKeys(): string[] {
       walk(child, key);
     }
     if (node.items) walk(node.items, `${path}[]`);
+    // An option that is on, off, or on with options of its own.
+    if (node.anyOf?.some(({ type }) => type === "boolean")) for (const form of node.anyOf) walk(form, path);
     if (typeof node.additionalProperties === "object") walk(node.additionalProperties, `${path}.*`);
   };
   // The members read here are plain JSON Schema; zod types the document more loosely.
@@ -198,6 +195,8 @@ export function configKeys(): string[] {
 }
 
 interface SchemaNode {
+  readonly type?: string;
+  readonly anyOf?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly additionalProperties?: SchemaNode | boolean;

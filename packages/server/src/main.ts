@@ -11,6 +11,7 @@ import { type Keyring, parseKeys } from "./crypto/keyring.ts";
 import { randomBytes } from "./crypto/random.ts";
 import { createSealer, type Sealer } from "./crypto/seal.ts";
 import { createFga, type Fga } from "./fga/index.ts";
+import { createDiscovery, type Discovery } from "./http/discovery.ts";
 import { createEgress, type Egress } from "./http/egress.ts";
 import { ApiError, httpError, problemResponse } from "./http/errors.ts";
 import { hasHungUp, startHttpServer } from "./http/server.ts";
@@ -19,12 +20,13 @@ import { type Clock, systemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
-import { acrOf, breachedFileProblem, createLogin, type Login } from "./login/index.ts";
+import { acrOf, createLogin, type Login } from "./login/index.ts";
 import { checkMail, createMessages, type Messages } from "./messages/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
-import { createOAuth, deleteTokensOf, type OAuth } from "./oauth/index.ts";
+import { createOAuth, type OAuth } from "./oauth/index.ts";
 import { createKeyAdmin, type KeyAdmin } from "./oauth/key-admin.ts";
+import { endTokensOf } from "./oauth/store.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
 import { createOrganizations, type OrganizationsSlice } from "./organizations/index.ts";
 import { pickLanguage } from "./pages/languages/index.ts";
@@ -33,7 +35,7 @@ import { createRoles, type Roles } from "./roles/index.ts";
 import { openStorage, type Storage } from "./storage/index.ts";
 import { migrate } from "./storage/migrate.ts";
 import { createOutbox, type Outbox } from "./storage/outbox.ts";
-import { createVault, type Vault } from "./vault/index.ts";
+import { createProvider, createVault, type Provider, type Vault } from "./vault/index.ts";
 
 /** Everything that works without HTTP: what the command line tool uses too. */
 export interface Services {
@@ -47,6 +49,8 @@ export interface Services {
   readonly audit: Audit;
   readonly outbox: Outbox;
   readonly egress: Egress;
+  readonly discovery: Discovery;
+  readonly provider: Provider;
   readonly login: Login;
   readonly messages: Messages;
   readonly clients: ClientRegistry;
@@ -116,10 +120,12 @@ async function createServices(
   const egress = createEgress({ allow: config.egress.allow });
   const { issuer } = config;
   const sealer = createSealer({ keyring });
-  checkBreachedPasswords(config.login.breachedPasswordsFile);
   const outbox = createOutbox({ storage, clock, ids });
   const messages = createMessages({ outbox, sealer, egress, clock, ids, log, issuer, config });
+  const discovery = createDiscovery({ egress, clock });
+  const provider = createProvider({ egress, clock, discovery });
   const login = await createLogin({
+    connections: { all: config.connections, provider, discovery, egress, log },
     storage,
     sealer,
     audit,
@@ -128,18 +134,10 @@ async function createServices(
     keyring,
     issuer,
     signUp: config.login.signUp,
+    endTokens: endTokensOf,
     session: config.login.session,
     limits: config.login.limits,
     messages,
-    methods: enabledMethods(config),
-    confirmEmail: config.login.confirmEmail,
-    breachedPasswordsFile: config.login.breachedPasswordsFile,
-    sending: {
-      perNetwork: config.login.limits.messages,
-      textsPerDay: config.sms?.perDay ?? 0,
-      countries: config.sms?.countries,
-    },
-    endTokens: (on, userId) => deleteTokensOf(on, { userId }),
     requireSecondFactor: config.login.secondFactor === "required",
   });
   const clients = createClients({
@@ -173,6 +171,8 @@ async function createServices(
     messages,
     login,
     egress,
+    discovery,
+    provider,
     clients,
     roles,
     organizations,
@@ -187,6 +187,7 @@ async function createServices(
       random: randomBytes,
       users: accounts,
       createUser: accounts.create,
+      endTokens: endTokensOf,
       clientChanged: clients.changed,
     }),
     close: async () => {
@@ -203,17 +204,6 @@ export function checkMailOf(
 ): Promise<void> {
   const ids = createIds({ clock: systemClock, random: randomBytes });
   return checkMail(config, { to, id: ids.prefixed("out") });
-}
-
-/** What is not said follows from what can be sent. */
-function enabledMethods({ login, mail, sms }: Config) {
-  const { emailCode = mail !== undefined, smsCode = sms !== undefined, ...rest } = login.methods;
-  return { ...rest, emailCode, smsCode };
-}
-
-function checkBreachedPasswords(file: string | undefined): void {
-  const problem = file === undefined ? undefined : breachedFileProblem(file);
-  if (problem) throw new ConfigError([`login.breachedPasswordsFile: ${file} ${problem}`]);
 }
 
 /** Starts the server; resolves when it accepts requests. What cannot be started leaves nothing open. */
@@ -245,6 +235,7 @@ async function listen(services: Services, slices: Slices): Promise<RunningServer
     { ...config.listen, trustedProxies: config.trustedProxies, strictTransport: config.production },
   );
   const background = startBackground(backgroundJobs(services, slices), log);
+  void warmProviders(services);
   log.info("ready", { issuer: config.issuer, port: server.port });
   return {
     url: config.issuer,
@@ -285,7 +276,7 @@ async function createSlices(services: Services): Promise<Slices> {
     sessions,
     requireToken: oauth.requireToken,
     issuer: config.issuer,
-    connections: config.connections,
+    connections: config.connections.filter(({ vault }) => vault),
     subjectTokens: createSubjectTokens({ storage, clock }),
     spoolDir: join(config.dataDir, "spool"),
   });
@@ -337,7 +328,7 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
       interactions: slices.oauth.interactions,
       clients: services.clients,
       cors: slices.oauth.cors,
-      formTargets: providerOrigins(config),
+      formTargets: () => providerOrigins(config, services.discovery),
     }),
   );
   const { accounts: users, sessions } = services.login;
@@ -347,10 +338,23 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
 }
 
 /** Where a log-in may lead beside the app: on to a provider that is being connected. */
-function providerOrigins(config: Config): readonly string[] {
-  return [
-    ...new Set(config.connections.map(({ authorizationEndpoint }) => new URL(authorizationEndpoint).origin)),
-  ];
+function providerOrigins(config: Config, discovery: Discovery): readonly string[] {
+  const addresses = config.connections.flatMap((connection) => {
+    const known = discovery.known(connection)?.authorizationEndpoint;
+    return [known ?? connection.issuer].filter((address) => address !== undefined);
+  });
+  return [...new Set(addresses.map((address) => new URL(address).origin))];
+}
+
+/** Knows before anybody asks where providers are that say so themselves: pages name them as targets of forms. */
+async function warmProviders({ config, discovery, log }: Services): Promise<void> {
+  for (const connection of config.connections) {
+    if (discovery.known(connection)) continue;
+    await discovery.endpointsOf(connection).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : "unknown";
+      log.warn("a provider's metadata cannot be had", { connection: connection.name, reason });
+    });
+  }
 }
 
 function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices): readonly BackgroundJob[] {
@@ -360,6 +364,7 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
     { name: "outbox", everyMs: TICK_MS, run: () => outbox.deliver(handlers) },
     { name: "ended sessions", everyMs: TICK_MS, run: () => oauth.tellEndedSessions() },
     { name: "vault", everyMs: TICK_MS, run: () => vault.tick() },
+    { name: "providers", everyMs: SWEEP_MS, run: () => warmProviders(services) },
     { name: "signing keys", everyMs: KEYS_MS, run: () => oauth.maintainKeys() },
     {
       name: "sweep",

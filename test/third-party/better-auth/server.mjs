@@ -1,5 +1,5 @@
 // A third party that nobody here wrote: better-auth with its OAuth provider plugin, in front of a small API
-// of notes. Usage: node server.mjs <redirect-uri>. Prints one line of JSON when it is ready, and ends when
+// of notes. Usage: node server.mjs <redirect-uri>…. Prints one line of JSON when it is ready, and ends when
 // its standard input does.
 import { createServer } from "node:http";
 import { DatabaseSync } from "node:sqlite";
@@ -16,7 +16,7 @@ const ACCESS_TOKEN_SECONDS = 60;
 const MAX_BODY_BYTES = 64 * 1024;
 const AUTH = "/api/auth";
 
-const [redirectUri] = process.argv.slice(2);
+const redirectUris = process.argv.slice(2);
 const server = createServer((request, response) => {
   answer(request)
     .catch((error) => {
@@ -57,7 +57,7 @@ const session = new Headers({ cookie: cookiesOf(headers) });
 const register = (body) => auth.api.adminCreateOAuthClient({ headers: session, body });
 const client = await register({
   client_name: "Behalf",
-  redirect_uris: [redirectUri],
+  redirect_uris: redirectUris,
   // Redirects to loopback are for native applications (OpenID Connect Registration section 2).
   application_type: "native",
   scope: SCOPES.join(" "),

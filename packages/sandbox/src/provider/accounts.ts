@@ -19,6 +19,7 @@ export type Scope = { name: string; says: string };
 
 /** Every scope of the provider; any other is refused with `invalid_scope`. */
 export const SCOPES: readonly Scope[] = [
+  { name: "openid", says: "Know which account is yours" },
   { name: "calendar.read", says: "See the events in your calendar" },
   { name: "calendar.write", says: "Add events to your calendar" },
   { name: "profile", says: "See your name" },

@@ -69,7 +69,9 @@ export async function handleDecision(deps: AuthorizeDeps, c: Context<ProviderEnv
     if (!request)
       throw badAnswer("This page was answered already or is too old. Start again from the application.");
     note(c, { clientId: request.clientId, decision });
-    const echo = { state: request.state, iss: deps.issuer };
+    const { authorizationIssuer } = c.get("plan").switches;
+    const iss = authorizationIssuer ?? deps.issuer;
+    const echo = { state: request.state, iss: iss === "" ? null : iss };
     if (decision === "deny" || !account) {
       const description = "The user did not allow the access.";
       const answer = { error: "access_denied", error_description: description, ...echo };
@@ -99,6 +101,7 @@ function saveCode(deps: AuthorizeDeps, request: AuthorizationRequest, accountId:
     redirect_uri: request.redirectUri,
     code_challenge: request.codeChallenge,
     scope: request.scopes.join(" "),
+    nonce: request.nonce,
     offline: !request.offline ? "no" : request.consentForced ? "forced" : "asked",
     expires_at: deps.clock() + CODE_LIFE_MS,
   });

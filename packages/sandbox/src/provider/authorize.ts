@@ -15,6 +15,7 @@ export type AuthorizationRequest = {
   /** True when the client asked for the consent page by `prompt=consent`. */
   consentForced: boolean;
   loginHint: string | null;
+  nonce: string | null;
 };
 
 /** The parameters, each sent once. */
@@ -22,6 +23,7 @@ type Parameters = ReadonlyMap<string, string>;
 
 /** Long enough for any client's encrypted state, short enough for a URL. */
 const MAX_STATE_LENGTH = 2_048;
+const MAX_NONCE_LENGTH = 500;
 const CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
 const PROMPTS = ["none", "consent", "select_account", "login"];
 
@@ -64,6 +66,7 @@ export function checkAuthorize(
       offline,
       consentForced: prompts(parameters).includes("consent"),
       loginHint: parameters.get("login_hint") ?? null,
+      nonce: parameters.get("nonce") ?? null,
     },
   };
 }
@@ -88,6 +91,7 @@ function firstProblem(parameters: Parameters, client: Client): Problem | undefin
     [parameters.get("response_type") !== "code", "unsupported_response_type", "Use response_type=code."],
     [(parameters.get("response_mode") ?? "query") !== "query", "invalid_request", "Use response_mode=query."],
     [(parameters.get("state") ?? "").length > MAX_STATE_LENGTH, "invalid_request", "The state is too long."],
+    [(parameters.get("nonce") ?? "").length > MAX_NONCE_LENGTH, "invalid_request", "The nonce is too long."],
     [scopes.length === 0, "invalid_scope", `Ask for at least one scope of: ${known.join(" ")}.`],
     [
       scopes.some((scope) => !known.includes(scope)),

@@ -8,6 +8,7 @@ import { digest } from "../support/secrets.ts";
 import { type Account, findAccount, splitScope } from "./accounts.ts";
 import { type EventStore, parseNewEvent, parseRange } from "./events.ts";
 import type { ProviderEnv } from "./faults.ts";
+import { userinfoClaims } from "./id-token.ts";
 import type { GrantStore } from "./store.ts";
 
 /** What the calendar API needs. */
@@ -24,11 +25,7 @@ export function handleMe(deps: CalendarDeps, c: Context<ProviderEnv>): Response 
 /** `GET /userinfo`: `sub` for any valid token, `name` with the scope `profile`, `email` with `email`. */
 export function handleUserinfo(deps: CalendarDeps, c: Context<ProviderEnv>): Response {
   const { account, scopes } = authorizeCall(deps, c);
-  return c.json({
-    sub: account.id,
-    ...(scopes.includes("profile") ? { name: account.name } : {}),
-    ...(scopes.includes("email") ? { email: account.email, email_verified: true } : {}),
-  });
+  return c.json(userinfoClaims(account.id, scopes, c.get("plan").switches));
 }
 
 /** `GET /calendar/v1/events?from&to`, scope `calendar.read`. */

@@ -9,6 +9,7 @@ import { handleAddEvent, handleListEvents, handleMe, handleUserinfo } from "./ca
 import { type Client, registerClients } from "./clients.ts";
 import { createEventStore } from "./events.ts";
 import { createFaults, type ProviderEnv } from "./faults.ts";
+import { createIdTokenSigner } from "./id-token.ts";
 import { handleRevoke } from "./revoke.ts";
 import { addSandboxRoutes, resetProvider } from "./sandbox-routes.ts";
 import { createGrantStore, type GrantRow, PROVIDER_SCHEMA } from "./store.ts";
@@ -103,8 +104,11 @@ function createProviderApp(deps: AppDeps) {
   const grants = createGrantStore(deps.db);
   const events = createEventStore(deps.db, deps.clock);
   const faults = createFaults(deps);
-  const all = { ...deps, grants, events };
+  const idTokens = createIdTokenSigner(deps);
+  const all = { ...deps, grants, events, idTokens };
   app.get("/.well-known/oauth-authorization-server", faults("metadata"), (c) => c.json(metadata(deps)));
+  app.get("/.well-known/openid-configuration", faults("metadata"), (c) => c.json(metadata(deps)));
+  app.get("/jwks", faults("metadata"), async (c) => c.json(await idTokens.jwks()));
   app.get("/authorize", faults("authorize"), (c) => handleAuthorize(all, c));
   app.post("/authorize/decision", faults("authorize"), (c) => handleDecision(all, c));
   app.post("/token", faults("token"), (c) => handleToken(all, c));
@@ -118,7 +122,7 @@ function createProviderApp(deps: AppDeps) {
   return app;
 }
 
-/** RFC 8414 section 2 and RFC 9207 section 3. */
+/** RFC 8414 section 2, RFC 9207 section 3 and OpenID Connect Discovery section 3. */
 function metadata({ issuer }: AppDeps) {
   const base = issuer.replace(/\/$/, "");
   return {
@@ -127,6 +131,9 @@ function metadata({ issuer }: AppDeps) {
     token_endpoint: `${base}/token`,
     revocation_endpoint: `${base}/revoke`,
     userinfo_endpoint: `${base}/userinfo`,
+    jwks_uri: `${base}/jwks`,
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: ["ES256"],
     scopes_supported: SCOPES.map((scope) => scope.name),
     response_types_supported: ["code"],
     response_modes_supported: ["query"],

@@ -3,7 +3,7 @@ import { REQUEST_LOG_TABLE } from "../support/request-log.ts";
 
 /** The tables of the provider's file. Codes and tokens are kept as digests only. Times are epoch milliseconds. */
 export const PROVIDER_SCHEMA = {
-  version: 1,
+  version: 2,
   tables: `${REQUEST_LOG_TABLE};
   CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE questions (id TEXT PRIMARY KEY, request TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
@@ -11,7 +11,7 @@ export const PROVIDER_SCHEMA = {
     created_at INTEGER NOT NULL, generation INTEGER NOT NULL DEFAULT 0, revoked_at INTEGER,
     revoked_because TEXT) STRICT;
   CREATE TABLE codes (hash TEXT PRIMARY KEY, client_id TEXT NOT NULL, account_id TEXT NOT NULL,
-    redirect_uri TEXT NOT NULL, code_challenge TEXT, scope TEXT NOT NULL, offline TEXT NOT NULL,
+    redirect_uri TEXT NOT NULL, code_challenge TEXT, scope TEXT NOT NULL, offline TEXT NOT NULL, nonce TEXT,
     expires_at INTEGER NOT NULL, spent_at INTEGER, grant_id TEXT REFERENCES grants) STRICT;
   CREATE TABLE refresh_tokens (hash TEXT PRIMARY KEY, grant_id TEXT NOT NULL REFERENCES grants,
     generation INTEGER NOT NULL, spent_at INTEGER) STRICT;
@@ -32,6 +32,8 @@ export type CodeRow = {
   code_challenge: string | null;
   scope: string;
   offline: Offline;
+  /** For the ID token (OpenID Connect Core section 3.1.2.1). */
+  nonce: string | null;
   expires_at: number;
   grant_id: string | null;
 };
@@ -64,8 +66,8 @@ export function createGrantStore(db: Database) {
   return {
     saveCode(hash: string, code: Omit<CodeRow, "grant_id">): void {
       db.run(
-        `INSERT INTO codes (hash, client_id, account_id, redirect_uri, code_challenge, scope, offline, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO codes (hash, client_id, account_id, redirect_uri, code_challenge, scope, offline, nonce, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         hash,
         code.client_id,
         code.account_id,
@@ -73,6 +75,7 @@ export function createGrantStore(db: Database) {
         code.code_challenge,
         code.scope,
         code.offline,
+        code.nonce,
         code.expires_at,
       );
     },

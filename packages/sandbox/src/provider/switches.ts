@@ -1,4 +1,4 @@
-import type { JsonObject } from "../support/json.ts";
+import { isJsonObject, type JsonObject } from "../support/json.ts";
 
 /** Groups of routes that a fault can be aimed at. `calendar` is everything below `/calendar/v1`. */
 export const ENDPOINTS = ["authorize", "token", "revoke", "userinfo", "metadata", "calendar"] as const;
@@ -37,6 +37,16 @@ export type Switches = {
    * `prompt=consent`, as some large providers do. Default: false, with every request for offline access.
    */
   refreshTokenOnFirstConsentOnly: boolean;
+  /** Claims that ID tokens have instead of, or beside, the right ones; null leaves one out. Default: none. */
+  idTokenClaims: Readonly<Record<string, unknown>>;
+  /** How ID tokens are signed: rightly, not at all, by HS256 with the client's secret, or by an unpublished key. */
+  idTokenSignature: "right" | "none" | "shared_secret" | "other_key";
+  /** True: token answers have no ID token. Default: false. */
+  omitIdToken: boolean;
+  /** As `idTokenClaims`, for what userinfo says. */
+  userinfoClaims: Readonly<Record<string, unknown>>;
+  /** What `iss` of an authorization response is (RFC 9207); empty leaves it out. Default: null, the issuer. */
+  authorizationIssuer: string | null;
   /** Waits `ms` milliseconds; the work goes on even if the caller has left meanwhile. */
   slow: (Aim & { ms: number }) | null;
   /** Cuts the TCP connection without an answer. */
@@ -76,6 +86,11 @@ export const DEFAULT_SWITCHES: Switches = {
   graceSeconds: 10,
   accessTokenLifeSeconds: 3600,
   refreshTokenOnFirstConsentOnly: false,
+  idTokenClaims: {},
+  idTokenSignature: "right",
+  omitIdToken: false,
+  userinfoClaims: {},
+  authorizationIssuer: null,
   slow: null,
   resetConnection: null,
   status429: null,
@@ -129,6 +144,7 @@ const text: Member = {
   is: (value) => typeof value === "string" && value.length > 0 && value.length <= 500,
   expects: "a string of 1 to 500 characters",
 };
+const claims: Member = { is: isJsonObject, expects: "an object of claims" };
 const flag: Member = { is: (value) => typeof value === "boolean", expects: "true or false" };
 const oneOf = (...values: readonly string[]): Member => ({
   is: (value) => typeof value === "string" && values.includes(value),
@@ -158,6 +174,14 @@ const PLAIN: Record<string, Member> = {
   graceSeconds: whole(1, 86_400),
   accessTokenLifeSeconds: whole(1, 31_536_000),
   refreshTokenOnFirstConsentOnly: flag,
+  idTokenClaims: claims,
+  idTokenSignature: oneOf("right", "none", "shared_secret", "other_key"),
+  omitIdToken: flag,
+  userinfoClaims: claims,
+  authorizationIssuer: {
+    is: (value) => value === null || (typeof value === "string" && value.length <= 500),
+    expects: "null or a string of at most 500 characters",
+  },
 };
 
 /** What each counted switch may hold. A member without a default is required. */

@@ -5,6 +5,7 @@ export type Issued = {
   grantId: string;
   accessToken: string;
   refreshToken: string | undefined;
+  idToken?: string | undefined;
   /** Space-separated, as granted. */
   scope: string;
   lifeSeconds: number;
@@ -18,6 +19,7 @@ export function tokenAnswer(issued: Issued, switches: Switches): Response {
   else if ("value" in expiresIn) body["expires_in"] = expiresIn.value;
   body["scope"] = commaScopes ? issued.scope.replaceAll(" ", ",") : issued.scope;
   if (issued.refreshToken !== undefined) body["refresh_token"] = issued.refreshToken;
+  if (issued.idToken !== undefined) body["id_token"] = issued.idToken;
   const json = JSON.stringify(body);
   return new Response(duplicateMembers ? `{"access_token":"worthless",${json.slice(1)}` : json, {
     headers: {

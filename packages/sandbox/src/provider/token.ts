@@ -8,6 +8,7 @@ import { challengeOf, digest, newId, newSecret, sameSecret } from "../support/se
 import { OFFLINE_SCOPE, splitScope } from "./accounts.ts";
 import { authenticateClient, type Client } from "./clients.ts";
 import type { ProviderEnv } from "./faults.ts";
+import type { IdTokenSigner } from "./id-token.ts";
 import type { CodeRow, GrantRow, GrantStore, RefreshTokenRow } from "./store.ts";
 import type { Switches } from "./switches.ts";
 import { type Issued, tokenAnswer } from "./token-answer.ts";
@@ -18,6 +19,7 @@ export type TokenDeps = {
   grants: GrantStore;
   clients: ReadonlyMap<string, Client>;
   clock: Clock;
+  idTokens: IdTokenSigner;
 };
 
 /** One authenticated request to the token endpoint. */
@@ -38,12 +40,12 @@ export async function handleToken(deps: TokenDeps, c: Context<ProviderEnv>): Pro
   const client = authenticateClient(deps.clients, c, form);
   note(c, { clientId: client.clientId });
   const { switches } = c.get("plan");
-  const issued = issue(deps, { form, client, switches }, grantType);
+  const issued = await issue(deps, { form, client, switches }, grantType);
   note(c, { grantId: issued.grantId });
   return tokenAnswer(issued, switches);
 }
 
-function issue(deps: TokenDeps, request: TokenRequest, grantType: string): Issued {
+async function issue(deps: TokenDeps, request: TokenRequest, grantType: string): Promise<Issued> {
   if (grantType === "authorization_code") return redeemCode(deps, request);
   if (grantType === "refresh_token") return refresh(deps, request);
   throw new Refusal({
@@ -53,7 +55,7 @@ function issue(deps: TokenDeps, request: TokenRequest, grantType: string): Issue
   });
 }
 
-function redeemCode(deps: TokenDeps, request: TokenRequest): Issued {
+async function redeemCode(deps: TokenDeps, request: TokenRequest): Promise<Issued> {
   const { grants, clock } = deps;
   const hash = digest(required(request.form, "code"));
   const code = grants.spendCode(hash, clock());
@@ -65,7 +67,7 @@ function redeemCode(deps: TokenDeps, request: TokenRequest): Issued {
   }
   // Spent already, so a code that fails one of these checks cannot be tried again with another guess.
   checkCode(code, request, clock());
-  return deps.db.transaction(() => {
+  const issued = deps.db.transaction(() => {
     const shrink = request.switches.scopeShrink?.drop ?? [];
     const scope = without(code.scope, shrink);
     const first = !grants.hasConsented(code.client_id, code.account_id);
@@ -77,6 +79,10 @@ function redeemCode(deps: TokenDeps, request: TokenRequest): Issued {
     const refreshToken = online || withheld ? undefined : addRefreshToken(deps, grant.id, 0);
     return { ...addAccessToken(deps, grant.id, scope, request.switches), refreshToken };
   });
+  const { client, switches } = request;
+  if (switches.omitIdToken || !splitScope(issued.scope).includes("openid")) return issued;
+  const { accessToken } = issued;
+  return { ...issued, idToken: await deps.idTokens.sign({ code, client, accessToken, switches }) };
 }
 
 function checkCode(code: CodeRow, { form, client }: TokenRequest, now: number): void {

@@ -90,6 +90,14 @@ test("a method that an address does not take is refused", async (t) => {
     assert.deepEqual(await refusalOf(await browser.open(path, method)), [405, "session.method"]);
 });
 
+test("a logout that another site sends is refused, and the session goes on", async (t) => {
+  const { browser, session } = await setUpLogin(t);
+  await browser.logIn();
+  const response = await browser.open("/auth/logout", "POST");
+  assert.deepEqual(await refusalOf(response), [403, "session.cross_site"]);
+  assert.ok(await session.getSession(browser.request("/")));
+});
+
 test("an address that the session does not serve is refused", async (t) => {
   const { browser } = await setUpLogin(t);
   for (const path of ["/auth", "/auth/", "/auth/logins", "/auth/login/more", "/"])

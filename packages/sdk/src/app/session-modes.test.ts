@@ -40,12 +40,21 @@ test("a login of another organization than the one asked for begins no session",
     scene.answerLogin(claims);
     const back = await browser.beginLogin("/", { organization });
     const response = await browser.open(back);
-    return [response.status, (await scene.session.getSession(browser.request("/")))?.userId];
+    const code = /\(([a-z]+\.[a-z_]+)\)<\/p>/.exec(await response.text())?.[1];
+    return [response.status, (await scene.session.getSession(browser.request("/")))?.userId, code];
   };
-  assert.deepEqual(await attempt("org_1", { org_id: "org_1" }), [303, "user:anne"]);
-  assert.deepEqual(await attempt("Acme", { org_id: "org_1", org_name: "acme" }), [303, "user:anne"]);
+  assert.deepEqual(await attempt("org_1", { org_id: "org_1" }), [303, "user:anne", undefined]);
+  assert.deepEqual(await attempt("Acme", { org_id: "org_1", org_name: "acme" }), [
+    303,
+    "user:anne",
+    undefined,
+  ]);
   for (const claims of [{}, { org_id: "org_2" }, { org_id: "ORG_1" }, { org_id: "org_2", org_name: 7 }])
-    assert.deepEqual(await attempt("org_1", claims), [400, undefined], JSON.stringify(claims));
+    assert.deepEqual(
+      await attempt("org_1", claims),
+      [400, undefined, "session.organization_mismatch"],
+      JSON.stringify(claims),
+    );
 });
 
 test("a login at the server that is older than was asked for begins no session", async (t) => {
@@ -54,12 +63,13 @@ test("a login at the server that is older than was asked for begins no session",
   const attempt = async (maxAge: string, claims: Record<string, unknown>) => {
     scene.answerLogin(claims);
     const back = await scene.browser.beginLogin("/", { max_age: maxAge });
-    return (await scene.browser.open(back)).status;
+    const response = await scene.browser.open(back);
+    return [response.status, (await response.text()).includes("(session.login_too_old)")];
   };
-  assert.equal(await attempt("60", { auth_time: now - 60 }), 303);
+  assert.deepEqual(await attempt("60", { auth_time: now - 60 }), [303, false]);
   for (const auth_time of [now - 66, undefined, String(now)])
-    assert.equal(await attempt("60", { auth_time }), 400, String(auth_time));
-  assert.equal(await attempt("0", { auth_time: now - 6 }), 400);
+    assert.deepEqual(await attempt("60", { auth_time }), [400, true], String(auth_time));
+  assert.deepEqual(await attempt("0", { auth_time: now - 6 }), [400, true]);
 });
 
 test("a session ends no later than the server says", async (t) => {
@@ -113,7 +123,9 @@ test("a session that is too large for one cookie is spread over several, and lea
 test("a session that no browser could keep in cookies is refused at the login", async (t) => {
   const scene = await setUpLogin(t, { sessionsIn: "cookie" });
   scene.answerLogin({ picture: "p".repeat(12_000) });
-  assert.match(await (await scene.browser.logIn()).text(), /session\.too_large/);
+  const response = await scene.browser.logIn();
+  assert.ok((await response.text()).includes("(session.too_large)"));
+  assert.equal(await scene.session.getSession(scene.browser.request("/")), undefined);
 });
 
 test("a session in the cookie refreshes once for many requests, and each answer gets the rotated token", async (t) => {

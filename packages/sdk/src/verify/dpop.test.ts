@@ -132,8 +132,11 @@ test("where nonces are asked for, a proof without a current one is told the next
   assert.ok(!((await send({ nonce })) instanceof Response));
   clock.advance(299);
   assert.ok(!((await send({ nonce })) instanceof Response), "of the slot before");
-  for (const bad of [undefined, 7, "", `${nonce?.slice(1)}A`])
-    assert.ok((await send({ nonce: bad })) instanceof Response);
+  for (const bad of [undefined, 7, "", `${nonce?.slice(1)}A`]) {
+    const refused = await send({ nonce: bad });
+    assert.ok(refused instanceof Response);
+    assert.deepEqual([refused.status, (await refused.json()).code], [401, "token.proof_nonce"]);
+  }
   clock.advance(1); // the token itself ends at 300 seconds, and 5 more are forgiven
   assert.ok((await send({ nonce: "n".repeat(43) })) instanceof Response);
 });

@@ -5,7 +5,7 @@ import type { Config } from "../config.ts";
 import type { Keyring } from "../crypto/keyring.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids, RandomBytes } from "../lib/ids.ts";
-import type { Accounts, Users } from "../login/index.ts";
+import type { Accounts, EndTokens, Users } from "../login/index.ts";
 import type { RequireToken } from "../oauth/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { type AdminClients, createAdminClients, refuseClientsInBoth } from "./clients.ts";
@@ -58,6 +58,7 @@ export function createAdmin(deps: {
   config: Pick<Config, "issuer" | "listen" | "clients" | "apis" | "connections">;
   users: Users;
   createUser: Accounts["create"];
+  endTokens: EndTokens;
   /** Told after each change of a client, so that nothing cached outlives it. */
   clientChanged: (id: string) => void;
 }): Admin {

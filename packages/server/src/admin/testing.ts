@@ -14,6 +14,7 @@ import { createDpopProofs } from "../oauth/dpop-proofs.ts";
 import { createLiveness } from "../oauth/liveness.ts";
 import { createRevocations } from "../oauth/revocations.ts";
 import { createSignedTokens } from "../oauth/signed-tokens.ts";
+import { endTokensOf } from "../oauth/store.ts";
 import { createRequireToken } from "../oauth/tokens.ts";
 import { createOrganizations } from "../organizations/index.ts";
 import { createRoles } from "../roles/index.ts";
@@ -79,6 +80,7 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   const keyring = createKeyring([Buffer.alloc(32, 1)]);
   const audit = createAudit({ storage, clock });
   const login = await createLogin({
+    endTokens: endTokensOf,
     storage,
     audit,
     clock,
@@ -91,6 +93,7 @@ export async function openAdmin(open?: () => Promise<Storage>, config = adminTes
   const clients = createClients({ storage, config, secretKeys: keyring.deriveAll("client-secret"), clock });
   const { accounts } = login;
   const admin = createAdmin({
+    endTokens: endTokensOf,
     ...{ storage, audit, clock, ids, keyring, config, users: accounts, createUser: accounts.create },
     random: randomBytes,
     clientChanged: clients.changed,

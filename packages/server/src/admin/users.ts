@@ -1,5 +1,6 @@
 import type { Audit } from "../audit/index.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { EndTokens } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { adminError } from "./errors.ts";
 import { adminEvents } from "./events.ts";
@@ -24,13 +25,18 @@ export interface AdminUsers {
   /** @throws ApiError `admin.user_unknown` */
   get(id: string): Promise<UserRow>;
   /**
-   * Switches a user off or on; safe to call twice. Switching off ends the user's sessions.
+   * Switches a user off or on; safe to call twice. Switching off ends the user's sessions and tokens for good.
    * @throws ApiError `admin.user_unknown`, `admin.last_administrator`
    */
   setDisabled(id: string, disabled: boolean): Promise<UserRow>;
 }
 
-export function createAdminUsers(deps: { storage: Storage; audit: Audit; clock: Clock }): AdminUsers {
+export function createAdminUsers(deps: {
+  storage: Storage;
+  audit: Audit;
+  clock: Clock;
+  endTokens: EndTokens;
+}): AdminUsers {
   const { storage, audit, clock } = deps;
 
   return {
@@ -61,7 +67,10 @@ export function createAdminUsers(deps: { storage: Storage; audit: Audit; clock: 
         const now = clock.now();
         const change = { disabled_at: disabled ? now : null, updated_at: now };
         await tx.db<AdminTables>().updateTable("users").set(change).where("id", "=", id).execute();
-        if (disabled) await tx.db<AdminTables>().deleteFrom("sessions").where("user_id", "=", id).execute();
+        if (disabled) {
+          await tx.db<AdminTables>().deleteFrom("sessions").where("user_id", "=", id).execute();
+          await deps.endTokens(tx, id);
+        }
         const action = disabled ? adminEvents.userDisabled : adminEvents.userEnabled;
         await audit.appendIn(tx, { action, userId: id, objectId: id, outcome: "done" });
         return { ...row, ...change };

@@ -7,6 +7,7 @@ import { createIds } from "../lib/ids.ts";
 import { createLog } from "../lib/log.ts";
 import { createLogin } from "../login/index.ts";
 import type { Client } from "../oauth/index.ts";
+import { endTokensOf } from "../oauth/store.ts";
 import { createOutbox } from "../storage/outbox.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
 import { type ApprovalDeps, type Approvals, createApprovals, type OpenRequest } from "./index.ts";
@@ -96,6 +97,7 @@ export async function createBench(
   const audit = createAudit({ storage, clock });
   const keyring = createKeyring([randomBytes(32)]);
   const login = await createLogin({
+    endTokens: endTokensOf,
     storage,
     audit,
     clock,

@@ -3,7 +3,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, it, type TestContext } from "node:test";
-import { type MailboxOptions, startMailbox } from "@behalf/sandbox";
+import { type MailboxOptions, startMailbox, startProvider } from "@behalf/sandbox";
 import { sql } from "kysely";
 import { migrate } from "../storage/migrate.ts";
 import { openEmptyPostgres, postgresUrl } from "../storage/testing.ts";
@@ -163,6 +163,25 @@ describe("behalf doctor", () => {
       [find("egress")?.state, find("egress")?.detail],
       ["warning", "may reach localhost:4001"],
     );
+  });
+
+  it("asks each oidc provider who it is, and fails for one that is somebody else", async () => {
+    const provider = await startProvider({
+      clients: [{ clientId: "behalf", clientSecret: null, redirectUris: ["http://localhost:1/cb"] }],
+    });
+    const { host } = new URL(provider.url);
+    change("apis: []\n", `apis: []\negress: { allow: ["${host}"] }\n`);
+    change(
+      "connections: []\n",
+      `connections: [{ name: own, displayName: Own, kind: oidc, login: true, issuer: "${provider.issuer}", clientId: behalf, clientAuthMethod: none }, { name: other, displayName: Other, kind: oidc, issuer: "${provider.issuer}/", clientId: behalf, clientAuthMethod: none }]\n`,
+    );
+    const { code, find } = await examine();
+    await provider.close();
+    assert.equal(code, 1);
+    assert.equal(find("connection own")?.state, "ok");
+    assert.equal(find("connection other")?.state, "failed");
+    assert.match(find("connection other")?.detail ?? "", /names another issuer/);
+    assert.match((await at.behalf("connections list")).out, /own +Own +oidc +yes/);
   });
 
   it("warns when the issuer is https and nothing here ends TLS", async () => {

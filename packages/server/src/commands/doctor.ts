@@ -2,6 +2,8 @@ import { accessSync, constants, mkdirSync } from "node:fs";
 import { sql } from "kysely";
 import { type Config, ConfigError, loadConfig } from "../config.ts";
 import { type Keyring, KeyringError, parseKeys, readKeyFile } from "../crypto/keyring.ts";
+import { createDiscovery } from "../http/discovery.ts";
+import { createEgress } from "../http/egress.ts";
 import { reveal } from "../lib/secret.ts";
 import { openStorage, type Storage } from "../storage/index.ts";
 import { CONFIG_OPTION, type Command, type CommandContext } from "./command.ts";
@@ -60,6 +62,7 @@ async function examine(
     checkListening(config),
     ...(await checkMail(config, context, sendMailTo)),
     checkEgress(config),
+    ...(await checkProviders(config, context)),
   ];
 }
 
@@ -228,6 +231,32 @@ async function checkIssuer(config: Config, context: CommandContext): Promise<Fin
     const action = "normal while the server is stopped; else check DNS, proxy and certificate";
     return { check, state: "warning", detail: `${config.issuer} does not answer`, action };
   }
+}
+
+/** A provider that says its own addresses must answer as the issuer that it is configured as. */
+async function checkProviders(
+  { connections, egress }: Config,
+  { clock }: CommandContext,
+): Promise<readonly Finding[]> {
+  const discovery = createDiscovery({ egress: createEgress(egress), clock });
+  const asked = connections.filter(({ kind }) => kind === "oidc");
+  return Promise.all(
+    asked.map(async (connection): Promise<Finding> => {
+      const check = `connection ${connection.name}`;
+      try {
+        const { jwksUri } = await discovery.endpointsOf(connection);
+        return {
+          check,
+          state: "ok",
+          detail: `${connection.issuer} answers as itself, with keys at ${jwksUri}`,
+        };
+      } catch (error) {
+        const detail = error instanceof Error ? error.message : "unknown";
+        const action = "check issuer: it must be, byte for byte, what the provider's metadata says";
+        return { check, state: "failed", detail, action };
+      }
+    }),
+  );
 }
 
 /** A token that a provider sent must be put down somewhere before it is committed. */

@@ -1,32 +1,24 @@
 import type { Audit } from "../audit/index.ts";
-import type { Messages } from "../messages/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { loginEvents } from "./events.ts";
-import type { Accounts, PasswordHash } from "./index.ts";
-import type { Resets } from "./reset/resets.ts";
+import type { Accounts, EndTokens, PasswordHash, Sessions } from "./index.ts";
 
-/** Stores a new password and its record, both or neither. The caller ends the sessions that must not go on. */
+/**
+ * Stores a new password, and ends what the old one may have opened to somebody else: every session of the user but
+ * `keptSession`, and the tokens that were not issued in that. All of it, or nothing.
+ */
 export function createChangePassword(deps: {
   storage: Storage;
   accounts: Accounts;
   audit: Audit;
-  resets: Resets;
-  messages: Pick<Messages, "mail">;
+  sessions: Sessions;
+  endTokens: EndTokens;
 }) {
-  const { storage, accounts, audit, resets, messages } = deps;
-  return async (userId: string, hash: PasswordHash): Promise<void> => {
-    const user = await accounts.find(userId);
-    await storage.transaction(async (tx) => {
-      await accounts.setPassword(tx, userId, hash);
-      await resets.cancelAll(tx, userId);
-      await audit.appendIn(tx, { action: loginEvents.passwordChanged, userId, outcome: "done" });
-      if (user)
-        await messages.mail(tx, {
-          to: user.email,
-          language: user.locale,
-          template: "password_changed",
-          values: { path: "/profile", ...(user.name === undefined ? {} : { name: user.name }) },
-        });
+  return (userId: string, hash: PasswordHash, keptSession?: string): Promise<void> =>
+    deps.storage.transaction(async (tx) => {
+      await deps.sessions.endAllOf(userId, keptSession, tx);
+      await deps.endTokens(tx, userId, keptSession);
+      await deps.accounts.setPassword(tx, userId, hash);
+      await deps.audit.appendIn(tx, { action: loginEvents.passwordChanged, userId, outcome: "done" });
     });
-  };
 }

@@ -14,13 +14,13 @@ export interface FlowRequest {
   readonly clientId?: string | undefined;
   /** What the app, or a page of ours, wants to be proven. */
   readonly acr?: Acr | undefined;
+  /** Whoever logs in must prove it anew, at a provider too. */
+  readonly again?: boolean | undefined;
   /** Somebody who is logged in proves again who they are: nobody else counts. */
   readonly expectedUserId?: string | undefined;
   /** Organization to log in to, by id. */
   readonly organizationId?: string | undefined;
   readonly invitation?: string | undefined;
-  /** A new password is set at its end, in place of logging in. */
-  readonly resetId?: string | undefined;
   /** What this browser's session had proven before, for a log-in that only adds to it; `at` in milliseconds. */
   readonly carried?:
     | {

@@ -11,7 +11,6 @@ import type { Storage } from "../storage/index.ts";
 import { migrate } from "../storage/migrate.ts";
 import { testEngines } from "../storage/testing.ts";
 import { createAccounts } from "./accounts.ts";
-import { createBreachedPasswords } from "./breached.ts";
 import { createImportAccounts, type ImportedAccount } from "./import-accounts.ts";
 import { createImportedForms } from "./imported-forms.ts";
 import { decoyOf, readImportedHash } from "./imported-passwords.ts";
@@ -91,15 +90,7 @@ for (const engine of testEngines())
       const passwords = await createPasswords(undefined, forms);
       const ids = createIds({ clock, random: randomBytes });
       const lockout = createLockout({ storage, clock });
-      const accounts = createAccounts({
-        storage,
-        audit,
-        clock,
-        ids,
-        passwords,
-        lockout,
-        breached: createBreachedPasswords(),
-      });
+      const accounts = createAccounts({ storage, audit, clock, ids, passwords, lockout });
       return { accounts, audit, forms, importAccounts: createImportAccounts({ storage, audit, clock }) };
     }
     const person = (n: number, more: Partial<ImportedAccount> = {}): ImportedAccount => ({

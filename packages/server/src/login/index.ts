@@ -1,12 +1,14 @@
 import type { Secret } from "../lib/secret.ts";
 import type { Queryable } from "../storage/index.ts";
+import type { Provider } from "../vault/index.ts";
 import type { Acr, Amr, MethodName } from "./amr.ts";
-import type { PasswordOwner } from "./breached.ts";
 
 export { ACR, type Acr, type Amr, acrOf, type MethodName } from "./amr.ts";
-export { breachedFileProblem } from "./breached.ts";
 export { createLogin, type Login } from "./create.ts";
 export type { ImportAccounts, ImportedAccount, ImportOutcome } from "./import-accounts.ts";
+
+/** The vault's words with a provider, as far as a log-in needs them. */
+export type LoginProvider = Pick<Provider, "requestTokens" | "userinfo" | "believeAccount">;
 
 /** A person's login in one browser. */
 export interface BrowserSession {
@@ -71,10 +73,13 @@ export interface Sessions extends BrowserSessions {
   /** Ends one session of a user; false when they have no such session. */
   endOne(userId: string, id: string): Promise<boolean>;
   /** Ends every session of a user, except the one with the id `except`. */
-  endAllOf(userId: string, except?: string): Promise<void>;
+  endAllOf(userId: string, except?: string, on?: Queryable): Promise<void>;
   /** Removes a bounded number of sessions that ended by themselves; for background work. */
   sweep(): Promise<void>;
 }
+
+/** Ends what a user's clients hold, but for what was issued in the browser session `except`; the OAuth slice's. */
+export type EndTokens = (on: Queryable, userId: string, except?: string) => Promise<void>;
 
 /** One log-in of a person in one browser, as they see it in a list. Times in milliseconds. */
 export interface SessionSummary {
@@ -111,27 +116,20 @@ export interface Accounts extends Users {
   findByEmail(email: string): Promise<User | undefined>;
   /**
    * Checks a new password and hashes it; hashing takes too long to be done inside a transaction.
-   * `owner` is whose it will be: it must not say who they are.
-   * @throws ApiError `login.password_unfit`, `login.password_breached`
+   * @throws ApiError `login.password_unfit`
    */
-  hashPassword(password: Secret, owner: PasswordOwner): Promise<PasswordHash>;
+  hashPassword(password: Secret): Promise<PasswordHash>;
   setPassword(on: Queryable, userId: string, hash: PasswordHash): Promise<void>;
   /** Changes the name that is shown; one without anything to show changes nothing. */
   rename(userId: string, name: string): Promise<void>;
   hasPassword(userId: string): Promise<boolean>;
   /** The person has shown that mail to `email` reaches them; false when that is not their address any more. */
   confirmEmail(on: Queryable, userId: string, email: string): Promise<boolean>;
-  /** Makes an address the user's that they have shown to be theirs; false when it is somebody else's. */
-  changeEmail(on: Queryable, userId: string, email: string): Promise<boolean>;
-  /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit`, `login.password_breached` */
+  /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit` */
   create(
     account: {
       readonly email: string;
       readonly password?: Secret | undefined;
-      /** A hash in place of the password. */
-      readonly passwordHash?: PasswordHash | undefined;
-      /** The person has shown that mail reaches them there. Default: false. */
-      readonly emailVerified?: boolean;
       readonly name?: string | undefined;
       readonly role?: User["role"];
       readonly locale?: string | undefined;

@@ -58,6 +58,7 @@ function toLogin(deps: LoginRouteDeps, interaction: Interaction, path: string): 
   if (interaction.loginHint) address.searchParams.set("login_hint", interaction.loginHint);
   if (interaction.uiLocales) address.searchParams.set("ui_locales", interaction.uiLocales);
   if (interaction.acrValues.length > 0) address.searchParams.set("acr", interaction.acrValues.join(" "));
+  if (interaction.connection) address.searchParams.set("connection", interaction.connection);
   if (interaction.mustAuthenticate) address.searchParams.set("again", "1");
   if (interaction.signUpFirst && deps.signUp) address.pathname = "/signup";
   return redirect(address.pathname + address.search);

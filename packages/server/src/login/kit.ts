@@ -68,8 +68,6 @@ export interface LoginKit {
   /** Goes on from what has been proven, as `prove` does. */
   proceed(request: Request, flow: Flow): Promise<Response>;
   hasSecondFactor(userId: string): Promise<boolean>;
-  /** Whether all that is asked of this user has been proven: whoever has a second factor showed it. */
-  isProven(flow: Flow): Promise<boolean>;
   /** Whether somebody may set up a second factor now: one that they have must have been asked for first. */
   mayEnroll(flow: Flow | undefined): Promise<boolean>;
   /** Other ways to prove the same, for the links below a form. */
@@ -119,7 +117,9 @@ export interface LoginKitDeps {
   /** Whether everybody needs a second factor. */
   readonly requireSecondFactor: boolean;
   /** Origins beside the app's that a log-in may lead to through redirects: providers. */
-  readonly formTargets: readonly string[];
+  readonly formTargets: () => readonly string[];
+  /** What waited for somebody to prove who they are. */
+  readonly proven: (flow: Flow, userId: string) => Promise<void>;
 }
 
 export function createLoginKit(deps: LoginKitDeps): LoginKit {
@@ -157,11 +157,6 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     return complete(request, flow, flow.userId);
   }
 
-  async function isProven(flow: Flow): Promise<boolean> {
-    if (flow.userId === undefined) return false;
-    return !isSingle(flow.amr) || (await secondFactors(flow.userId)).length === 0;
-  }
-
   /** Second factors that would bring this log-in to what it has to reach. */
   const enrollWays = (flow: Flow, language: Language): readonly Way[] =>
     deps
@@ -171,9 +166,8 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
 
   /** Starts the session; of two answers to the last question one counts. */
   async function complete(request: Request, flow: Flow, userId: string): Promise<Response> {
-    // A link by mail leads to a new password alone; nobody is logged in by it.
-    if (flow.resetId !== undefined) return redirect(`/login/reset/new?flow=${flow.id}`);
     if (!(await flows.end(flow))) return expired(request);
+    await deps.proven(flow, userId);
     const carriedAt = flow.carried?.at;
     const cookie = await sessions.start(
       request,
@@ -223,7 +217,7 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
       return renderPage({
         ...page,
         language,
-        formTargets: [...deps.formTargets, ...(client ? redirectOrigins(client) : [])],
+        formTargets: [...deps.formTargets(), ...(client ? redirectOrigins(client) : [])],
         headers: {
           "set-cookie": browser.cookie(browser.readOrMake(request)),
           "content-language": language.tag,
@@ -237,10 +231,9 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
       return proven ? proceed(request, proven) : expired(request);
     },
     hasSecondFactor: async (userId) => (await secondFactors(userId)).length > 0,
-    isProven,
     async mayEnroll(flow) {
       if (flow?.userId === undefined) return false;
-      return isProven(flow);
+      return !isSingle(flow.amr) || (await secondFactors(flow.userId)).length === 0;
     },
     async others(flow, than, language) {
       const { userId } = flow;

@@ -6,20 +6,16 @@ import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
 import type { Clients, Cors, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
-import { type Html, renderPage } from "../pages/layout.ts";
-import { isAddress } from "./accounts.ts";
+import { renderPage } from "../pages/layout.ts";
 import { satisfies, wantedAcr } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
-import type { Codes } from "./codes.ts";
-import type { ConfirmEmail } from "./email/index.ts";
-import { emailRoutes } from "./email/routes.ts";
-import { loginError } from "./errors.ts";
 import type { Flow, FlowRequest, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
 import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
 import { type LoginKit, redirect } from "./kit.ts";
-import type { EnabledMethods, LoginMethod } from "./methods/index.ts";
+import type { ConnectionMethod } from "./methods/connection/index.ts";
+import type { LoginMethod } from "./methods/index.ts";
 import { passkeyAppRoutes } from "./methods/passkey/app-routes.ts";
 import type { PasskeyMethod } from "./methods/passkey/index.ts";
 import type { Passkeys } from "./methods/passkey/passkeys.ts";
@@ -29,13 +25,8 @@ import { passkeySignUpRoutes } from "./methods/passkey/sign-up-routes.ts";
 import { signUpWithPasskeyView, startView } from "./methods/passkey/views.ts";
 import type { PasswordMethod } from "./methods/password/index.ts";
 import { secondFactorRoutes } from "./methods/second-factor.ts";
-import { passwordProblem } from "./password-problem.ts";
 import { profileRoutes } from "./profile/routes.ts";
-import type { PasswordReset } from "./reset/index.ts";
-import type { Resets } from "./reset/resets.ts";
-import { resetRoutes } from "./reset/routes.ts";
 import { safeReturnTo } from "./return-to.ts";
-import { SIGN_UP_CODE_PATH, type SignUpByCode } from "./sign-up-code.ts";
 import { identifierView, logoutView, type StartForm, signUpView } from "./views.ts";
 
 /** What the pages stand on. */
@@ -54,22 +45,13 @@ export interface LoginRouteDeps {
   readonly password: PasswordMethod;
   readonly passkey: PasskeyMethod;
   readonly passkeys: Passkeys;
+  readonly connection: ConnectionMethod;
   readonly signUpWithPasskey: SignUpWithPasskey;
   readonly audit: Audit;
   /** Stands before every form of logging in and signing up. */
   readonly limit: MiddlewareHandler;
   /** Stores a new password, tells the person, and leaves a record. */
-  readonly changePassword: (userId: string, hash: PasswordHash) => Promise<void>;
-  readonly enabled: EnabledMethods;
-  /** Whether this server sends mail. */
-  readonly hasMail: boolean;
-  /** Whether an account is made only once its address was confirmed. */
-  readonly mustConfirmEmail: boolean;
-  readonly signUpByCode: SignUpByCode;
-  readonly confirmEmail: ConfirmEmail;
-  readonly codes: Codes;
-  readonly resets: Resets;
-  readonly reset: PasswordReset;
+  readonly changePassword: (userId: string, hash: PasswordHash, keptSession?: string) => Promise<void>;
 }
 
 /** Log in, sign up, log out, and the interactions of authorization requests. */
@@ -101,7 +83,25 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       const page = has ? `/login/second-factor?flow=${flow.id}` : firstPage(deps, request, flow);
       return withBrowser(browser, request, redirect(page));
     }
+    const name = new URL(request.url).searchParams.get("connection") ?? "";
+    // The app knows where its user is to log in.
+    if (deps.connection.has(name)) {
+      const flow = await beginFlow(deps, request, form, { email: form.email });
+      return (await deps.connection.startConnection(request, flow, name)) ?? kit.expired(request);
+    }
     return showLogin(deps, request, form);
+  });
+
+  app.post("/login/connection/:name", async (c) => {
+    const request = c.req.raw;
+    const fields = await kit.readForm(c);
+    if (fields instanceof Response) return fields;
+    const form = await readStart(deps, fields);
+    if (!deps.connection.has(c.req.param("name"))) return c.notFound();
+    const flow = await beginFlow(deps, request, form, { email: form.email });
+    return (
+      (await deps.connection.startConnection(request, flow, c.req.param("name"))) ?? kit.expired(request)
+    );
   });
 
   app.post("/login", async (c) => {
@@ -112,7 +112,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const flow = await beginFlow(deps, request, form, { email: form.email });
     const password = fields.get("password") ?? "";
     // A password manager fills in both at once.
-    if (password !== "" && deps.enabled.password) return deps.password.attempt(request, flow, password);
+    if (password !== "") return deps.password.attempt(request, flow, password);
     return redirect(firstPage(deps, request, flow));
   });
 
@@ -138,11 +138,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const form = { ...(await readStart(deps, fields)), name: fields.get("name") ?? "" };
     const language = pickLanguage(request);
     const password = fields.get("password") ?? "";
-    const withoutPassword = fields.get("with") === "code" && deps.enabled.emailCode;
-    if (!withoutPassword && !deps.enabled.password) return c.notFound();
     try {
-      if (withoutPassword || deps.mustConfirmEmail)
-        return await signUpByCode(deps, request, form, withoutPassword ? undefined : password);
       const account = {
         email: form.email,
         password: secret(password),
@@ -151,14 +147,11 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       };
       const user = await deps.accounts.create(account);
       const flow = await beginFlow(deps, request, form, { email: form.email });
-      if (deps.hasMail) await deps.confirmEmail.send(user, user.email);
       return await kit.prove(request, flow, user.id, ["pwd"], "password");
     } catch (error) {
-      if (ApiError.is(error) && error.code === "login.email_taken")
-        await deps.signUpByCode.tellOwner(form.email, language.tag);
       const problem = ApiError.is(error) ? signUpProblem(language, error.code, password) : undefined;
       if (!problem) throw error;
-      const isPassword = ApiError.is(error) && error.code.startsWith("login.password_");
+      const isPassword = ApiError.is(error) && error.code === "login.password_unfit";
       const problemField = isPassword ? "password" : "email";
       return showSignUp(deps, request, { ...form, problem, problemField }, 400);
     }
@@ -186,10 +179,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
   );
   for (const method of deps.methods) app.route("/", method.routes());
   app.route("/", passkeyAppRoutes(deps));
-  if (deps.hasMail) app.route("/", emailRoutes(deps));
-  if (deps.hasMail && deps.enabled.password) app.route("/", resetRoutes(deps));
-  if (deps.signUp && deps.hasMail) app.route("/", deps.signUpByCode.routes());
-  if (canSignUpWithPasskey(deps))
+  if (deps.signUp)
     app.route(
       "/",
       passkeySignUpRoutes({
@@ -202,29 +192,6 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
   app.route("/", profileRoutes(deps));
   app.route("/", interactionRoutes(deps));
   return app as unknown as Hono;
-}
-
-/** A passkey alone does not show whose address it is that the account would have. */
-const canSignUpWithPasskey = (deps: LoginRouteDeps): boolean =>
-  deps.signUp && deps.enabled.passkey && !deps.mustConfirmEmail;
-
-/** Makes the account once a code came back that was mailed there; the page is the same for an address that is taken. */
-async function signUpByCode(
-  deps: LoginRouteDeps,
-  request: Request,
-  form: StartForm & { name: string },
-  password: string | undefined,
-): Promise<Response> {
-  const { email, name } = form;
-  const language = pickLanguage(request);
-  if (!isAddress(email)) throw loginError("login.email_invalid");
-  const passwordHash =
-    password === undefined ? undefined : await deps.accounts.hashPassword(secret(password), { email, name });
-  const flow = await beginFlow(deps, request, form, { email });
-  const account = { email, name, locale: language.tag, passwordHash };
-  if (!(await deps.signUpByCode.begin(flow, account)))
-    return showSignUp(deps, request, { ...form, problem: language.texts.codes.tooOften }, 429);
-  return redirect(`${SIGN_UP_CODE_PATH}?flow=${flow.id}`);
 }
 
 /** Whether whoever is logged in must prove everything again, as an app or a page of ours asked. */
@@ -250,6 +217,7 @@ async function readQuery(deps: LoginRouteDeps, request: Request): Promise<StartF
     client: await deps.clients.find(query.get("client_id") ?? ""),
     email: query.get("login_hint")?.slice(0, 254) ?? "",
     acr: wantedAcr(query.get("acr") ?? "") ?? "",
+    again: query.get("again") === "1",
     problem: undefined,
   };
 }
@@ -261,6 +229,7 @@ async function readStart(deps: LoginRouteDeps, fields: ReadonlyMap<string, strin
     // As it came: cut to length it would be another address.
     email: fields.get("email") ?? "",
     acr: wantedAcr(fields.get("acr")) ?? "",
+    again: fields.get("again") === "1",
     problem: undefined,
   };
 }
@@ -268,7 +237,7 @@ async function readStart(deps: LoginRouteDeps, fields: ReadonlyMap<string, strin
 function beginFlow(
   deps: LoginRouteDeps,
   request: Request,
-  form: Pick<StartForm, "returnTo" | "client" | "acr">,
+  form: Pick<StartForm, "returnTo" | "client" | "acr" | "again">,
   /** `carried`: what this session has proven counts; `confirms`: only its user counts, and proves it anew. */
   who: { email: string; carried?: BrowserSession; confirms?: BrowserSession },
 ) {
@@ -277,6 +246,7 @@ function beginFlow(
     returnTo: form.returnTo,
     clientId: form.client?.id,
     acr: wantedAcr(form.acr),
+    again: form.again || confirms !== undefined,
     expectedUserId: (carried ?? confirms)?.userId,
     ...(carried
       ? {
@@ -302,9 +272,7 @@ function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Pro
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = identifierView(language, form, {
     hidden,
-    passkey: deps.enabled.passkey ? startView(language, form, hidden) : NOTHING,
-    takesPhone: deps.enabled.smsCode,
-    takesPassword: deps.enabled.password,
+    passkey: html`${startView(language, form, hidden)}${deps.connection.startView(language, form, hidden)}`,
     signUpAddress: deps.signUp ? addressOf("/signup", form) : undefined,
   });
   return deps.kit.page(
@@ -331,9 +299,7 @@ function showSignUp(
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = signUpView(language, form, {
     hidden,
-    passkey: canSignUpWithPasskey(deps) ? signUpWithPasskeyView(language, form, hidden) : NOTHING,
-    password: deps.enabled.password,
-    byCode: deps.enabled.emailCode,
+    passkey: signUpWithPasskeyView(language, form, hidden),
     loginAddress: addressOf("/login", form),
   });
   return deps.kit.page(
@@ -351,19 +317,21 @@ function showSignUp(
   );
 }
 
-const NOTHING: Html = html``;
-
-function addressOf(path: string, form: Pick<StartForm, "returnTo" | "client" | "email" | "acr">): string {
+function addressOf(
+  path: string,
+  form: Pick<StartForm, "returnTo" | "client" | "email" | "acr" | "again">,
+): string {
   const params = new URLSearchParams({ return_to: form.returnTo });
   if (form.client) params.set("client_id", form.client.id);
   if (form.email) params.set("login_hint", form.email);
   if (form.acr) params.set("acr", form.acr);
+  if (form.again) params.set("again", "1");
   return `${path}?${params}`;
 }
 
-function signUpProblem(language: Language, code: string, password: string): string | undefined {
-  const { texts } = language;
+function signUpProblem({ texts }: Language, code: string, password: string): string | undefined {
   if (code === "login.email_invalid") return texts.signUp.emailInvalid;
   if (code === "login.email_taken") return texts.signUp.failed;
-  return passwordProblem(language, code, password);
+  if (code !== "login.password_unfit") return undefined;
+  return password.length > 200 ? texts.signUp.passwordLong : texts.signUp.passwordShort;
 }

@@ -6,6 +6,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { createSealer } from "../crypto/seal.ts";
 import { ApiError } from "../http/errors.ts";
 import { createIds } from "../lib/ids.ts";
+import { endTokensOf } from "../oauth/store.ts";
 import type { Storage } from "../storage/index.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
 import { createLogin } from "./create.ts";
@@ -24,6 +25,7 @@ async function setUp(open: () => Promise<Storage>) {
   const keyring = createKeyring([Buffer.alloc(32, 1)]);
   const audit = createAudit({ storage, clock });
   const login = await createLogin({
+    endTokens: endTokensOf,
     storage,
     audit,
     clock,

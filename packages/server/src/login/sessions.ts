@@ -159,8 +159,8 @@ export function createSessions(deps: {
         .executeTakeFirst();
       return row !== undefined;
     },
-    async endAllOf(userId, except) {
-      const all = db().deleteFrom("sessions").where("user_id", "=", userId);
+    async endAllOf(userId, except, on = storage) {
+      const all = on.db<LoginTables>().deleteFrom("sessions").where("user_id", "=", userId);
       await (except === undefined ? all : all.where("public_id", "!=", except)).execute();
     },
   };

@@ -33,16 +33,14 @@ interface Addressed {
 
 /** One mail to one address. */
 export interface MailMessage<T extends MailTemplate> extends Addressed {
-  /** `undefined`: nobody. It is kept as any other and then dropped, so that it takes as long. */
-  readonly to: string | undefined;
+  readonly to: string;
   readonly template: T;
   readonly values: MailValues[T];
 }
 
 /** One text to one number (E.164). */
 export interface TextMessage<T extends TextTemplate> extends Addressed {
-  /** As in a mail. */
-  readonly to: string | undefined;
+  readonly to: string;
   readonly template: T;
   readonly values: TextValues[T];
 }

@@ -139,6 +139,7 @@ export async function createOAuth(deps: {
     approvals,
     approvalOAuthErrors: deps.approvalOAuthErrors,
     introspection,
+    liveness,
     nonceSecret,
     provenClient: authentication.provenClient,
     cookieKeys: [deps.keyring.derive("oauth-cookies").toString("base64url")],

@@ -57,6 +57,10 @@ export function deviceRoutes(deps: { device: DeviceFlow; sessions: BrowserSessio
     const language = pickLanguage(request);
     const result = await device.open(code, session);
     if (result.outcome === "found") return confirmPage(language, session, result.request);
+    if (result.outcome === "no_organization") {
+      const { refusedTitle, refused } = language.texts.organization;
+      return message(language, refusedTitle, refused(result.client.name), 403);
+    }
     const { wrong, tooMany } = language.texts.device;
     return result.outcome === "too_many"
       ? enterPage(language, session, { problem: tooMany, status: 429 })
@@ -112,6 +116,7 @@ function confirmPage(language: Language, session: BrowserSession, request: Devic
   const title = t.confirmTitle(client.name);
   const body = html`<h1>${title}</h1>
 <p class="soft">${texts.common.signedInAs(session.email)}</p>
+${request.organization ? html`<p><strong>${request.organization.displayName}</strong></p>` : ""}
 ${client.agent ? html`<p>${client.agent.purpose}<br><span class="soft small">${texts.consent.runBy(client.agent.owner)}</span></p>` : ""}
 <p>${t.check} <strong><code>${request.userCode}</code></strong></p>
 <p>${t.asks(client.name)}</p>

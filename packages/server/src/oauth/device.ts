@@ -2,9 +2,11 @@ import type { Provider } from "oidc-provider";
 import type { Audit } from "../audit/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BrowserSession } from "../login/index.ts";
+import type { Organization, Organizations } from "../organizations/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { countWithin } from "../storage/rate.ts";
 import type { ClientRegistry } from "./clients.ts";
+import { organizationOfDevice } from "./device-organization.ts";
 import { bindOpener, decideOnce, findByUserCode } from "./device-store.ts";
 import { oauthEvents } from "./events.ts";
 import type { Client } from "./index.ts";
@@ -17,6 +19,8 @@ export interface DeviceRequest {
   /** As the device shows it. */
   readonly userCode: string;
   readonly client: Client;
+  /** The organization it will act for; absent for none. */
+  readonly organization: Organization | undefined;
   readonly oidcScopes: readonly string[];
   readonly api:
     | { readonly name: string; readonly scopes: readonly { name: string; title: string }[] }
@@ -31,7 +35,13 @@ export interface DeviceFlow {
   open(
     entered: string,
     session: BrowserSession,
-  ): Promise<{ outcome: "found"; request: DeviceRequest } | { outcome: "unknown" } | { outcome: "too_many" }>;
+  ): Promise<
+    | { outcome: "found"; request: DeviceRequest }
+    /** The app acts for organizations, and this person may not log it in for one. */
+    | { outcome: "no_organization"; client: Client }
+    | { outcome: "unknown" }
+    | { outcome: "too_many" }
+  >;
   /** Answers a request that `open` showed; false when it is gone, answered, or another's. At most once. */
   decide(entered: string, session: BrowserSession, allow: boolean): Promise<boolean>;
 }
@@ -62,6 +72,7 @@ export function createDeviceFlow(deps: {
   resources: Resources;
   audit: Audit;
   acrOf: (amr: readonly string[]) => string;
+  organizations: Organizations;
 }): DeviceFlow {
   const { provider, storage, clock, clients, resources, audit } = deps;
 
@@ -88,6 +99,11 @@ export function createDeviceFlow(deps: {
     return { oidcScopes, api: { resource, scopes: scopes.filter((scope) => allowed.includes(scope)) } };
   }
 
+  const organizationFor = (
+    { client, stored }: NonNullable<Awaited<ReturnType<typeof find>>>,
+    session: BrowserSession,
+  ) => organizationOfDevice(deps.organizations, { client, asked: stored.params["organization"], session });
+
   return {
     async open(entered, session) {
       const now = clock.now();
@@ -102,10 +118,13 @@ export function createDeviceFlow(deps: {
       const owner = await bindOpener(storage, requestOf(found.row), opener);
       if (owner?.session_id !== session.id || owner.user_id !== session.userId || owner.decided_at !== null)
         return { outcome: "unknown" };
+      const organization = await organizationFor(found, session);
+      if (organization === "refused") return { outcome: "no_organization", client: found.client };
       const { oidcScopes, api } = wanted(found);
       return {
         outcome: "found",
         request: {
+          organization: organization === "none" ? undefined : organization,
           userCode: `${found.userCode.slice(0, 4)}-${found.userCode.slice(4)}`,
           client: found.client,
           oidcScopes,
@@ -120,12 +139,16 @@ export function createDeviceFlow(deps: {
     async decide(entered, session, allow) {
       const found = await find(entered);
       if (!found) return false;
+      const organization = await organizationFor(found, session);
+      if (allow && organization === "refused") return false;
       const { oidcScopes, api } = wanted(found);
       const { userId } = session;
       const grant = new provider.Grant({ accountId: userId, clientId: found.client.id });
       grant.addOIDCScope(oidcScopes.join(" "));
       if (api) grant.addResourceScope(api.resource.audience, api.scopes.join(" "));
       const grantId = allow ? await grant.save() : undefined;
+      if (grantId !== undefined && typeof organization === "object")
+        await deps.organizations.bindGrant(grantId, organization.id, userId);
       const answer = allow
         ? {
             accountId: userId,

@@ -188,4 +188,3 @@ export interface NodeExchange {
 export type { Cors } from "./cors.ts";
 export { createOAuth, type OAuth } from "./create.ts";
 export type { KeyAdmin } from "./key-admin.ts";
-export { deleteTokensOf } from "./store.ts";

@@ -1,22 +1,18 @@
 import type { JWTPayload } from "jose";
 import type { KoaContextWithOIDC } from "oidc-provider";
 import type { ApiConfig } from "../config.ts";
-import type { Liveness } from "./liveness.ts";
+import type { KeptToken, Liveness } from "./liveness.ts";
 import type { SignedTokens } from "./signed-tokens.ts";
 
 /** Answers about tokens, to those they concern alone. */
 export interface Introspection {
   /** Whether the core may tell `clientId` of a token that it keeps. */
-  mayTell(clientId: string, token: KeptToken): Promise<boolean>;
+  mayTell(
+    clientId: string,
+    token: KeptToken & { readonly aud?: string | readonly string[] | undefined },
+  ): Promise<boolean>;
   /** Answers a request about a signed token, which the core does not know, once it has authenticated the client. */
   answerSigned(ctx: KoaContextWithOIDC): Promise<void>;
-}
-
-/** The part of a token of the core that decides. */
-interface KeptToken {
-  readonly clientId?: string | undefined;
-  readonly accountId?: string | undefined;
-  readonly aud?: string | readonly string[] | undefined;
 }
 
 const INACTIVE = { active: false };
@@ -49,9 +45,8 @@ export function createIntrospection(deps: {
 
   return {
     async mayTell(clientId, token) {
-      const owner = token.clientId ?? "";
-      if (!concerns(clientId, owner, token.aud)) return false;
-      return (await liveness.endOfParties({ clientId: owner, userId: token.accountId })) === undefined;
+      if (!concerns(clientId, token.clientId ?? "", token.aud)) return false;
+      return (await liveness.endOfKept(token)) === undefined;
     },
     async answerSigned(ctx) {
       ctx.body = await describe(ctx.oidc.client?.clientId ?? "", String(ctx.oidc.params?.["token"]));

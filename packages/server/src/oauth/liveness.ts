@@ -6,19 +6,34 @@ import { hotQuery } from "../storage/hot.ts";
 import type { Storage } from "../storage/index.ts";
 import type { ClientRegistry } from "./clients.ts";
 import type { Revocations } from "./revocations.ts";
-import { findModel, type OAuthModelRow } from "./store.ts";
+import { findModel } from "./store.ts";
 
 /** Whether a token still stands for anybody, beyond its signature and time. */
 export interface Liveness {
   /** Why a signed token of ours is over; `undefined` while it is not. A word for the log, never for the caller. */
   endOfSigned(claims: JWTPayload): Promise<string | undefined>;
+  /** The same for a token of the core, which has looked for the token itself. */
+  endOfKept(token: KeptToken): Promise<string | undefined>;
   /** The same for the parties of any token. */
   endOfParties(parties: { clientId: string; userId: string | undefined }): Promise<string | undefined>;
 }
 
-const sessionsOf = hotQuery<Pick<OAuthModelRow, "uid">>(
-  "select uid from oauth_models where model = 'Session' and account_id = ?",
+/** The part of a token of the core that says what it was issued under. */
+export interface KeptToken {
+  readonly clientId?: string | undefined;
+  readonly accountId?: string | undefined;
+  /** The browser session's id. */
+  readonly sid?: string | undefined;
+  readonly expiresWithSession?: boolean | undefined;
+}
+
+/** The browser's sessions are the truth, whoever ended one and by whatever path. */
+const sessionsOf = hotQuery<{ public_id: string; expires_at: number }>(
+  "select public_id, expires_at from sessions where user_id = ?",
 );
+
+/** How a signed token names the browser session that it ends with. */
+export const sessionRef = (sid: string): string => tokenHash(sid);
 
 /**
  * A signed token ends before its time when it was revoked, and with what it was issued under: the client, the
@@ -44,7 +59,7 @@ export function createLiveness(deps: {
   async function hasSession(ref: unknown, userId: string | undefined): Promise<boolean> {
     if (typeof ref !== "string" || userId === undefined) return false;
     const rows = await sessionsOf(storage, [userId]);
-    return rows.some(({ uid }) => uid !== null && tokenHash(uid) === ref);
+    return rows.some((row) => row.expires_at > clock.now() && sessionRef(row.public_id) === ref);
   }
 
   async function endOfParties({ clientId, userId }: { clientId: string; userId: string | undefined }) {
@@ -57,13 +72,17 @@ export function createLiveness(deps: {
 
   return {
     endOfParties,
+    async endOfKept({ clientId, accountId: userId, sid, expiresWithSession }) {
+      if (expiresWithSession && !(await hasSession(sid && sessionRef(sid), userId))) return "log-in is over";
+      return endOfParties({ clientId: clientId ?? "", userId });
+    },
     async endOfSigned(claims) {
       if (await deps.revocations.has(String(claims.jti))) return "revoked";
       const clientId = String(claims["client_id"]);
       const userId = claims.sub === clientId ? undefined : claims.sub;
-      const { grant_id: grantId, session_ref: sessionRef } = claims;
+      const { grant_id: grantId, session_ref: session } = claims;
       if (grantId !== undefined && !(await hasGrant(grantId, clientId, userId))) return "grant is over";
-      if (sessionRef !== undefined && !(await hasSession(sessionRef, userId))) return "log-in is over";
+      if (session !== undefined && !(await hasSession(session, userId))) return "log-in is over";
       return endOfParties({ clientId, userId });
     },
   };

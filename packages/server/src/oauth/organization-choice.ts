@@ -91,12 +91,22 @@ export function createOrganizationChoice(deps: {
   };
 }
 
-/** For the core's parameters: a client that is not for organizations asks for none. */
+/**
+ * For the core's parameters: a client that is not for organizations asks for none. An approval is given by a person
+ * and for no organization, so that a client whose tokens always name one gets none by it.
+ */
 export const requireOrganizations =
   (clients: ClientRegistry) =>
   async (ctx: KoaContextWithOIDC, value: string | undefined): Promise<void> => {
-    if (!value) return;
     const client = await clients.find(ctx.oidc.client?.clientId ?? "");
+    // Published SDKs take `invalid_request` here for a person without a device.
+    const isApproval = ctx.oidc.route === "backchannel_authentication";
+    if (isApproval && (value || client?.organizations === "required"))
+      throw new errors.CustomOIDCProviderError(
+        "unauthorized_client",
+        "approvals are not given for an organization",
+      );
+    if (!value) return;
     if (!client || client.organizations === "none")
       throw new errors.InvalidRequest("the client is not set up for organizations");
   };

@@ -17,6 +17,7 @@ import { type ClientRegistry, toCoreMetadata } from "./clients.ts";
 import { EXTRA_PARAM, OFFLINE_PARAM } from "./form.ts";
 import { toCoreResource } from "./grants/refresh.ts";
 import type { Introspection } from "./introspection.ts";
+import type { KeptToken, Liveness } from "./liveness.ts";
 import { correctMetadata } from "./metadata.ts";
 import { type ChooseOrganization, requireOrganizations } from "./organization-choice.ts";
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
@@ -68,6 +69,7 @@ export interface ProviderDeps {
   /** The OAuth error of each refusal of the approvals slice. */
   readonly approvalOAuthErrors: Readonly<Partial<Record<string, string>>>;
   readonly introspection: Introspection;
+  readonly liveness: Liveness;
   /** Of the nonces that proofs of possession must carry; absent while none are asked for. */
   readonly nonceSecret: Buffer | undefined;
   /** Who a request was proven to come from, by other means than a secret. */
@@ -143,7 +145,7 @@ function configuration(deps: ProviderDeps): Configuration {
         `/interaction/${interaction.uid}${interaction.prompt.name === "organization" ? "/organization" : ""}`,
       policy: promptPolicy(deps),
     },
-    findAccount: (_ctx, id, token) => findAccount(deps, id, token),
+    findAccount: (ctx, id, token) => findAccount(deps, ctx, id, token),
     loadExistingGrant: (ctx) => loadGrant(ctx, deps),
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed("refresh_token") && source.scopes.has("offline_access") && !hasDetails(source),
@@ -300,11 +302,22 @@ function detailTypes(config: Config) {
 }
 
 /** `token` is what the account is wanted for: a code, a refresh or access token; absent at `/authorize`. */
-async function findAccount({ users, claims }: ProviderDeps, id: string, token: object | undefined) {
+async function findAccount(
+  deps: ProviderDeps,
+  ctx: KoaContextWithOIDC,
+  id: string,
+  token: object | undefined,
+) {
+  const { users, claims, liveness } = deps;
   const user = await users.find(id);
   if (!user || user.disabledAt !== undefined) return undefined;
+  // The core's own session may outlive the browser's; a code or token that ends with it ends with both.
+  const { clientId, sid, expiresWithSession }: KeptToken = token ?? {};
+  const kept = { clientId, accountId: id, sid, expiresWithSession };
+  if (expiresWithSession && (await liveness.endOfKept(kept)) !== undefined) return undefined;
   const grantId =
     token && "grantId" in token && typeof token.grantId === "string" ? token.grantId : undefined;
+  if (grantId !== undefined && (await lacksOrganization(deps, ctx, grantId))) return undefined;
   const more = await claims.ofAccount(user.id, user.email, grantId);
   if (!more) return undefined;
   return {
@@ -319,6 +332,19 @@ async function findAccount({ users, claims }: ProviderDeps, id: string, token: o
       ...more,
     }),
   };
+}
+
+/** Whatever the grant type: tokens of a client that acts for organizations alone come of a grant made in one. */
+async function lacksOrganization(
+  { clients, organizations }: ProviderDeps,
+  { oidc }: KoaContextWithOIDC,
+  grantId: string,
+): Promise<boolean> {
+  if (oidc.route !== "token") return false;
+  const client = await clients.find(oidc.client?.clientId ?? "");
+  return (
+    client?.organizations === "required" && (await organizations.organizationOfGrant(grantId)) === undefined
+  );
 }
 
 /** A first-party client needs no consent page: it gets what it asks for within its own policy. */

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { tokenHash } from "../crypto/hash.ts";
 import { hotQuery } from "../storage/hot.ts";
 import type { Queryable, Storage } from "../storage/index.ts";
 
@@ -79,17 +80,60 @@ export async function takeOnce(
   return rows.length === 1;
 }
 
-/** Ends every token of one user or client: used when an account or agent is switched off. */
-export async function deleteTokensOf(
-  on: Queryable,
-  of: { readonly userId: string } | { readonly clientId: string },
-): Promise<void> {
-  const kinds = ["AccessToken", "AuthorizationCode", "RefreshToken", "Grant", "Session", "DeviceCode"];
-  const query = on.db<OAuthTables>().deleteFrom("oauth_models").where("model", "in", kinds);
-  await ("userId" in of
-    ? query.where("account_id", "=", of.userId)
-    : query.where("client_id", "=", of.clientId)
-  ).execute();
+/** What a user's clients hold, and what brings them more of it. */
+const TOKEN_MODELS = ["AccessToken", "AuthorizationCode", "DeviceCode", "Grant", "RefreshToken", "Session"];
+/** Below what either engine takes as parameters of one statement. */
+const DELETE_ROWS = 500;
+
+/** The part of a stored model that names the browser session it came of. */
+interface WithSession {
+  readonly sid?: string;
+  readonly authorizations?: Readonly<Record<string, { readonly sid?: string; readonly grantId?: string }>>;
+}
+
+/**
+ * Ends what a user's clients hold: refresh tokens, kept access tokens, codes and grants, and with the grants the
+ * signed access tokens. What was issued in the browser session `except` stays, and so do requests that still wait
+ * for the user's answer.
+ */
+export async function endTokensOf(on: Queryable, userId: string, except?: string): Promise<void> {
+  const rows = await on
+    .db<OAuthTables>()
+    .selectFrom("oauth_models")
+    .select(["model", "id_hash", "grant_id", "payload"])
+    .where("account_id", "=", userId)
+    .where("model", "in", TOKEN_MODELS)
+    .execute();
+  const kept = new Set<unknown>();
+  const keptGrants = new Set<string>();
+  for (const row of rows) {
+    const grants = except === undefined ? undefined : grantsIn(row, except);
+    if (!grants) continue;
+    kept.add(row);
+    for (const id of grants) keptGrants.add(tokenHash(id));
+  }
+  const ended = rows.filter((row) => (row.model === "Grant" ? !keptGrants.has(row.id_hash) : !kept.has(row)));
+  for (const model of TOKEN_MODELS) {
+    const hashes = ended.filter((row) => row.model === model).map((row) => row.id_hash);
+    for (let start = 0; start < hashes.length; start += DELETE_ROWS)
+      await on
+        .db<OAuthTables>()
+        .deleteFrom("oauth_models")
+        .where("model", "=", model)
+        .where("id_hash", "in", hashes.slice(start, start + DELETE_ROWS))
+        .execute();
+  }
+}
+
+/** The grants that a model has a part in which came of the browser session `sid`; `undefined` for one of another. */
+function grantsIn(
+  row: Pick<OAuthModelRow, "grant_id" | "payload">,
+  sid: string,
+): readonly string[] | undefined {
+  const payload = JSON.parse(row.payload) as WithSession; // Written by the adapter.
+  const own = Object.values(payload.authorizations ?? {}).filter((entry) => entry.sid === sid);
+  if (payload.sid !== sid && own.length === 0) return undefined;
+  return [row.grant_id, ...own.map(({ grantId }) => grantId)].filter((id) => typeof id === "string");
 }
 
 /** Removes what has expired more than a day ago, at most `limit` rows of each kind. Returns how many. */

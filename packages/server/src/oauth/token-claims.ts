@@ -1,5 +1,5 @@
 import type { AccessToken, ClientCredentials, KoaContextWithOIDC } from "oidc-provider";
-import { tokenHash } from "../crypto/hash.ts";
+import { sessionRef } from "./liveness.ts";
 
 /** The audience that opens `/userinfo`, beside the API's own. */
 export const userinfoAudience = (issuer: string) => `${issuer}userinfo`;
@@ -25,7 +25,7 @@ export function addClaims(
 ): void {
   if (token.kind !== "AccessToken" || !("grantId" in token) || token.grantId === undefined) return;
   claims["grant_id"] = token.grantId;
-  if (token.expiresWithSession && token.sessionUid) claims["session_ref"] = tokenHash(token.sessionUid);
+  if (token.expiresWithSession && token.sid) claims["session_ref"] = sessionRef(token.sid);
   if (token.gty?.startsWith(APPROVED)) return;
   const scopes = oidcScopesOf(ctx);
   if (!scopes.includes("openid")) return;

@@ -23,6 +23,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 /** The address at the provider to which the browser is sent (RFC 6749 section 4.1.1, RFC 7636 section 4.3). */
 export function authorizationUrl(of: {
   readonly connection: ConnectionConfig;
+  readonly authorizationEndpoint: string;
   readonly callbackUri: string;
   readonly state: string;
   readonly verifier: string;
@@ -36,7 +37,7 @@ export function authorizationUrl(of: {
   // A new token set takes the old one's place: what other agents already use must be in it.
   const kept = existing ? splitScopes(existing.scopes).filter(known) : [];
   const scopes = [...new Set([...BASE_SCOPES.filter(known), ...of.scopes, ...kept])];
-  const url = new URL(connection.authorizationEndpoint);
+  const url = new URL(of.authorizationEndpoint);
   // Providers that issue a refresh token once do so again when the user is asked again.
   const mends = existing !== undefined && (existing.status === "broken" || !existing.sealed_refresh);
   const wishes = { ...(mends ? { prompt: "consent" } : {}), ...of.params, ...connection.authorizationParams };
@@ -52,12 +53,6 @@ export function authorizationUrl(of: {
   for (const [name, value] of Object.entries(ours)) url.searchParams.set(name, value);
   if (scopes.length > 0) url.searchParams.set("scope", scopes.join(connection.scopeSeparator));
   return { url: url.href, scopes };
-}
-
-/** An answer of another issuer is somebody's attempt to mix providers up (RFC 9207 section 2.4). */
-export function isIssuerRight(connection: ConnectionConfig, sent: readonly string[]): boolean {
-  if (connection.issuer === undefined) return true;
-  return sent.length === 1 && sent[0] === connection.issuer;
 }
 
 /** What the application is told of an error that the provider sent the browser back with. */

@@ -3,13 +3,15 @@ import type { ConnectionConfig } from "../config.ts";
 import { tokenHash } from "../crypto/hash.ts";
 import { randomToken } from "../crypto/random.ts";
 import { SealError } from "../crypto/seal.ts";
+import { type Discovery, isIssuerRight, type ProviderEndpoints } from "../http/discovery.ts";
+import { EgressError } from "../http/egress.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { reveal, secret } from "../lib/secret.ts";
 import type { BrowserSession } from "../login/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { lifeOf } from "./access.ts";
-import { authorizationUrl, isIssuerRight, providerErrorFor, returnAddress } from "./authorization-request.ts";
+import { authorizationUrl, providerErrorFor, returnAddress } from "./authorization-request.ts";
 import type { ConnectSealer, ParkedTokens } from "./connect-seal.ts";
 import { type ConnectStore, EMPTIED } from "./connect-store.ts";
 import { vaultEvents } from "./events.ts";
@@ -28,6 +30,7 @@ export interface BrowserDeps {
   readonly accounts: AccountStore;
   readonly box: ConnectSealer;
   readonly provider: Provider;
+  readonly discovery: Discovery;
   readonly revoker: Revoker;
   readonly connection: (name: string) => ConnectionConfig | undefined;
 }
@@ -57,10 +60,13 @@ export function createBrowserFlow(deps: BrowserDeps) {
     const connection = row && deps.connection(row.connection);
     if (!row || !connection) return EXPIRED;
     if (row.user_id !== session.userId) return { page: "other_user" };
+    const endpoints = await endpointsOf(connection);
+    if (!endpoints) return end(row, "temporarily_unavailable");
     const [state, verifier] = [randomToken(), randomToken()];
     const existing = await accounts.listLive(row.user_id, { connection: connection.name, limit: 2 });
     const request = authorizationUrl({
       connection,
+      authorizationEndpoint: endpoints.authorizationEndpoint,
       callbackUri,
       state,
       verifier,
@@ -89,7 +95,9 @@ export function createBrowserFlow(deps: BrowserDeps) {
     const connection = row && deps.connection(row.connection);
     if (!row || !connection) return EXPIRED;
     if (session?.id !== row.session_id || session?.userId !== row.user_id) return { page: "other_browser" };
-    if (!isIssuerRight(connection, params.getAll("iss"))) {
+    const endpoints = await endpointsOf(connection);
+    if (!endpoints) return end(row, "temporarily_unavailable");
+    if (!isIssuerRight(endpoints, params.getAll("iss"))) {
       log.warn("an answer came from another issuer", { connection: connection.name, transaction: row.id });
       return EXPIRED;
     }
@@ -100,6 +108,17 @@ export function createBrowserFlow(deps: BrowserDeps) {
     const code = once("code");
     if (!code) return end(returned, "server_error");
     return receive(returned, connection, code);
+  }
+
+  /** `undefined` when a provider that says its own addresses does not answer. */
+  async function endpointsOf(connection: ConnectionConfig): Promise<ProviderEndpoints | undefined> {
+    try {
+      return await deps.discovery.endpointsOf(connection);
+    } catch (error) {
+      if (!(error instanceof EgressError)) throw error;
+      log.warn("a provider's metadata cannot be had", { connection: connection.name, error: error.code });
+      return undefined;
+    }
   }
 
   /** Code to tokens, tokens to a name; then they are parked until the user confirms. */

@@ -3,6 +3,7 @@ import type { Audit } from "../audit/index.ts";
 import type { ConnectionConfig } from "../config.ts";
 import { randomBytes, randomToken } from "../crypto/random.ts";
 import type { Sealer } from "../crypto/seal.ts";
+import type { Discovery } from "../http/discovery.ts";
 import type { Egress } from "../http/egress.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
@@ -36,6 +37,7 @@ export { type VaultErrorCode, vaultErrors } from "./errors.ts";
 export { vaultEvents } from "./events.ts";
 export type { ExchangeRequest, ReleasedToken } from "./exchange.ts";
 export type { AgentDirectory } from "./page-routes.ts";
+export { createProvider, type Provider } from "./provider.ts";
 
 /** What the vault is made of. */
 export interface VaultDeps {
@@ -46,6 +48,7 @@ export interface VaultDeps {
   readonly ids: Ids;
   readonly sealer: Sealer;
   readonly egress: Egress;
+  readonly discovery: Discovery;
   readonly connections: readonly ConnectionConfig[];
   /** Ends in `/`. */
   readonly issuer: string;

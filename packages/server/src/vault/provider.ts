@@ -1,4 +1,5 @@
 import type { ConnectionConfig } from "../config.ts";
+import type { Discovery } from "../http/discovery.ts";
 import { type Egress, EgressError } from "../http/egress.ts";
 import type { Clock } from "../lib/clock.ts";
 import { reveal, type Secret, secret } from "../lib/secret.ts";
@@ -13,6 +14,8 @@ export interface IssuedTokens {
   readonly expiresInSeconds: number | undefined;
   /** Absent when the provider says nothing. */
   readonly scopes: readonly string[] | undefined;
+  /** As it came: nothing of it is believed yet. */
+  readonly idToken: Secret | undefined;
 }
 
 /** What an answer of a token endpoint means for us. */
@@ -47,6 +50,16 @@ export interface Provider {
   requestTokens(connection: ConnectionConfig, params: Readonly<Record<string, string>>): Promise<TokenAnswer>;
   /** Whose account a token is for; `undefined` when the provider does not say so in a way we can use. */
   identify(connection: ConnectionConfig, accessToken: Secret): Promise<ExternalAccount | undefined>;
+  /** What the provider says of the person a token is for; `undefined` when it says nothing that can be read. */
+  userinfo(
+    connection: ConnectionConfig,
+    accessToken: Secret,
+  ): Promise<Readonly<Record<string, unknown>> | undefined>;
+  /** The account that a userinfo answer names, by the members the connection says. */
+  believeAccount(
+    body: Readonly<Record<string, unknown>> | undefined,
+    connection: ConnectionConfig,
+  ): ExternalAccount | undefined;
   /** @see RFC 7009 section 2 */
   revoke(
     connection: ConnectionConfig,
@@ -85,8 +98,8 @@ const CLIENT_ERRORS = [
   "invalid_request",
 ];
 
-export function createProvider(deps: { egress: Egress; clock: Clock }): Provider {
-  const { egress, clock } = deps;
+export function createProvider(deps: { egress: Egress; clock: Clock; discovery: Discovery }): Provider {
+  const { egress, clock, discovery } = deps;
 
   function post(url: string, connection: ConnectionConfig, params: Readonly<Record<string, string>>) {
     const body = new URLSearchParams(params);
@@ -103,36 +116,49 @@ export function createProvider(deps: { egress: Egress; clock: Clock }): Provider
     });
   }
 
+  async function userinfo(connection: ConnectionConfig, accessToken: Secret) {
+    try {
+      const { userinfoEndpoint } = await discovery.endpointsOf(connection);
+      if (userinfoEndpoint === undefined) return undefined;
+      const response = await egress.fetch(userinfoEndpoint, {
+        headers: { authorization: `Bearer ${reveal(accessToken)}` },
+        timeoutMs: PROVIDER_TIMEOUT_MS,
+      });
+      return response.status === 200 ? parseObject(await response.text()) : undefined;
+    } catch (error) {
+      if (error instanceof EgressError) return undefined; // The caller tells the user that it failed.
+      throw error;
+    }
+  }
+
   return {
     async requestTokens(connection, params) {
+      let tokenEndpoint: string;
+      try {
+        ({ tokenEndpoint } = await discovery.endpointsOf(connection));
+      } catch (error) {
+        return notAnswered(error, false);
+      }
       let response: Response;
       try {
-        response = await post(connection.tokenEndpoint, connection, params);
+        response = await post(tokenEndpoint, connection, params);
       } catch (error) {
-        return notAnswered(error);
+        return notAnswered(error, true);
       }
       return believeTokens(response, await response.text(), clock);
     },
 
-    async identify(connection, accessToken) {
-      try {
-        const response = await egress.fetch(connection.userinfoEndpoint, {
-          headers: { authorization: `Bearer ${reveal(accessToken)}` },
-          timeoutMs: PROVIDER_TIMEOUT_MS,
-        });
-        if (response.status !== 200) return undefined;
-        return believeAccount(parseObject(await response.text()), connection);
-      } catch (error) {
-        if (error instanceof EgressError) return undefined; // The caller tells the user that it failed.
-        throw error;
-      }
-    },
+    userinfo,
+    believeAccount,
+    identify: async (connection, accessToken) =>
+      believeAccount(await userinfo(connection, accessToken), connection),
 
     async revoke(connection, token, hint) {
-      if (connection.revocationEndpoint === undefined) return "unsupported";
       try {
+        const { revocationEndpoint } = await discovery.endpointsOf(connection);
+        if (revocationEndpoint === undefined) return "unsupported";
         const params = { token: reveal(token), token_type_hint: hint };
-        const response = await post(connection.revocationEndpoint, connection, params);
+        const response = await post(revocationEndpoint, connection, params);
         // RFC 7009 section 2.2: 200 also for a token that was not valid any more.
         if (response.status === 200 || response.status === 204) return "revoked";
         const { error } = parseObject(await response.text()) ?? {};
@@ -167,10 +193,10 @@ function authenticate(
     body.set("client_secret", reveal(password));
 }
 
-function notAnswered(error: unknown): TokenAnswer {
+function notAnswered(error: unknown, sent: boolean): TokenAnswer {
   if (!(error instanceof EgressError)) throw error;
   if (error.code === "egress.refused") return { kind: "client_refused", error: error.code };
-  return { kind: "unavailable", reason: error.code, sent: true, retryAfterSeconds: undefined };
+  return { kind: "unavailable", reason: error.code, sent, retryAfterSeconds: undefined };
 }
 
 /** Reads an answer of a token endpoint. Trusts the content before the status, and neither before the shape. */
@@ -206,13 +232,14 @@ function classify(error: string, unavailable: (reason: string, sent: boolean) =>
 }
 
 function believeIssued(body: Readonly<Record<string, unknown>>): IssuedTokens | undefined {
-  const { access_token: accessToken, refresh_token: refreshToken, scope } = body;
+  const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken, scope } = body;
   if (!isToken(accessToken)) return undefined;
   return {
     accessToken: secret(accessToken),
     refreshToken: isToken(refreshToken) ? secret(refreshToken) : undefined,
     expiresInSeconds: believeLife(body["expires_in"]),
     scopes: typeof scope === "string" && scope.trim() !== "" ? splitScopes(scope) : undefined,
+    idToken: isToken(idToken) ? secret(idToken) : undefined,
   };
 }
 

@@ -92,7 +92,7 @@ export function createRevoker(deps: RevokeDeps) {
     const first = refreshToken
       ? await deps.provider.revoke(connection, refreshToken, "refresh_token")
       : "unsupported";
-    if (first === "failed" || connection.revocationEndpoint === undefined) return first;
+    if (first === "failed") return first;
     const second = await deps.provider.revoke(connection, accessToken, "access_token");
     return first === "revoked" ? first : second;
   }

@@ -40,7 +40,7 @@ async function diedRefreshing(bench: Bench, spooled: boolean): Promise<{ spoolDi
   assert.ok(await leases.acquire(row, attemptId, connection));
   const refreshToken = createTokenSealer(deps).openRefresh(row);
   assert.ok(refreshToken && connection.clientSecret);
-  const answer = await fetch(connection.tokenEndpoint, {
+  const answer = await fetch(connection.tokenEndpoint ?? "", {
     method: "POST",
     body: new URLSearchParams({
       grant_type: "refresh_token",

@@ -9,6 +9,7 @@ import { sha256 } from "../crypto/hash.ts";
 import { createKeyring } from "../crypto/keyring.ts";
 import { randomBytes, randomToken } from "../crypto/random.ts";
 import { createSealer } from "../crypto/seal.ts";
+import { createDiscovery } from "../http/discovery.ts";
 import { createEgress } from "../http/egress.ts";
 import { ApiError, httpError } from "../http/errors.ts";
 import { createIds } from "../lib/ids.ts";
@@ -16,6 +17,7 @@ import { createLog } from "../lib/log.ts";
 import { reveal, secret } from "../lib/secret.ts";
 import { createLogin } from "../login/index.ts";
 import type { Client, RequireToken, SubjectTokens } from "../oauth/index.ts";
+import { endTokensOf } from "../oauth/store.ts";
 import { createOutbox } from "../storage/outbox.ts";
 import { openTestStorage, testEngines } from "../storage/testing.ts";
 import { createVault, type ReleasedToken, type Vault, type VaultDeps } from "./index.ts";
@@ -120,6 +122,7 @@ export async function createBench(
   const audit = createAudit({ storage, clock });
   const keyring = createKeyring([randomBytes(32)]);
   const login = await createLogin({
+    endTokens: endTokensOf,
     storage,
     audit,
     clock,
@@ -148,6 +151,8 @@ export async function createBench(
     spools.push(dir);
     return dir;
   };
+  const egress = createEgress({ allow: [new URL(provider.url).host] });
+  const discovery = createDiscovery({ egress, clock });
   const deps: VaultDeps = {
     storage,
     audit,
@@ -155,7 +160,8 @@ export async function createBench(
     ids,
     outbox: createOutbox({ storage, clock, ids }),
     sealer: createSealer({ keyring }),
-    egress: createEgress({ allow: [new URL(provider.url).host] }),
+    egress,
+    discovery,
     connections: [connection],
     issuer: ISSUER,
     clients: { find: async (id) => clients.get(id), list: async () => [...clients.values()] },
@@ -240,6 +246,8 @@ function sandboxConnection(provider: RunningProvider, clientSecret: string): Con
     name: "calendar",
     displayName: "Sandbox Calendar",
     kind: "oauth2",
+    vault: true,
+    login: undefined,
     authorizationEndpoint: `${provider.url}/authorize`,
     tokenEndpoint: `${provider.url}/token`,
     revocationEndpoint: `${provider.url}/revoke`,

@@ -4,13 +4,15 @@ import type { Html } from "../../pages/layout.ts";
 import type { Flow } from "../flows.ts";
 import type { BrowserSession } from "../index.ts";
 import type { Way } from "../kit.ts";
-import { createEmailCodeMethod, type EmailCodeDeps } from "./email-code/index.ts";
+import {
+  type ConnectionMethod,
+  type ConnectionMethodDeps,
+  createConnectionMethod,
+} from "./connection/index.ts";
 import { createPasskeyMethod, type PasskeyMethod, type PasskeyMethodDeps } from "./passkey/index.ts";
 import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
 import { createRecoveryCodes } from "./recovery-code/codes.ts";
 import { createRecoveryCodeMethod, type RecoveryCodeMethodDeps } from "./recovery-code/index.ts";
-import { createSmsCodeMethod, type SmsCodeDeps } from "./sms-code/index.ts";
-import { readPhone } from "./sms-code/phones.ts";
 import { createTotpMethod, type TotpMethodDeps } from "./totp/index.ts";
 
 /** A way to prove who one is. */
@@ -35,48 +37,33 @@ export interface LoginMethod {
 }
 
 /** What the methods are made with. */
-export type MethodDeps = PasswordMethodDeps &
+export type MethodDeps = ConnectionMethodDeps &
+  PasswordMethodDeps &
   PasskeyMethodDeps &
-  EmailCodeDeps &
-  SmsCodeDeps &
   TotpMethodDeps &
-  RecoveryCodeMethodDeps & { readonly enabled: EnabledMethods };
-
-/** What the operator offers to log in with. */
-export interface EnabledMethods {
-  readonly password: boolean;
-  readonly passkey: boolean;
-  readonly emailCode: boolean;
-  readonly smsCode: boolean;
-}
+  RecoveryCodeMethodDeps;
 
 /** Every method; and by their names those that may be used on the first page already. */
 export interface Methods {
   readonly password: PasswordMethod;
   readonly passkey: PasskeyMethod;
+  readonly connection: ConnectionMethod;
   /** In the order in which they are offered. */
   readonly all: readonly LoginMethod[];
 }
 
 /** Every method. A new one is a folder here and a line in this function. */
-export function createMethods(deps: Omit<MethodDeps, "recoveryCodes" | "canReset" | "isOther">): Methods {
+export function createMethods(deps: Omit<MethodDeps, "recoveryCodes">): Methods {
   const recoveryCodes = createRecoveryCodes(deps);
-  const { enabled } = deps;
-  const password = createPasswordMethod({
-    ...deps,
-    canReset: deps.messages.channels.mail,
-    isOther: (identifier) => enabled.smsCode && readPhone(identifier) !== undefined,
-  });
+  const password = createPasswordMethod(deps);
   const passkey = createPasskeyMethod(deps);
   const totp = createTotpMethod({ ...deps, recoveryCodes });
   const recoveryCode = createRecoveryCodeMethod({ ...deps, recoveryCodes });
-  const all = [
-    ...(enabled.password ? [password] : []),
-    ...(enabled.passkey ? [passkey] : []),
-    ...(enabled.emailCode ? [createEmailCodeMethod(deps)] : []),
-    ...(enabled.smsCode ? [createSmsCodeMethod(deps)] : []),
-    totp,
-    recoveryCode,
-  ];
-  return { password, passkey, all };
+  const connection = createConnectionMethod(deps);
+  return {
+    password,
+    passkey,
+    connection,
+    all: [password, passkey, ...connection.ways, connection, totp, recoveryCode],
+  };
 }
