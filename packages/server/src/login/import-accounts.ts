@@ -81,10 +81,17 @@ export function createImportAccounts(deps: { storage: Storage; audit: Audit; clo
         created_at: Math.min(account.createdAt ?? now, now),
         updated_at: now,
       })
-      .onConflict((conflict) => conflict.column("email_key").doNothing())
+      .onConflict((conflict) => conflict.doNothing())
       .returning("id")
       .executeTakeFirst();
-    return made ? { account: "made", password } : { account: "email_taken", password: "none" };
+    if (made) return { account: "made", password };
+    // Another import may have made the same user since the look above.
+    const meanwhile = await users
+      .selectFrom("users")
+      .selectAll()
+      .where("id", "=", account.id)
+      .executeTakeFirst();
+    return meanwhile ? complete(tx, meanwhile, account, hash) : { account: "email_taken", password: "none" };
   }
 
   async function complete(
