@@ -28,7 +28,8 @@ export function errorPage(ctx: KoaContextWithOIDC, out: { error: string }): Prom
 export function logoutPage(ctx: KoaContextWithOIDC, form: string): Promise<void> {
   const language = pickLanguage(toRequest(ctx));
   const { texts } = language;
-  const target = ctx.oidc.params?.["post_logout_redirect_uri"];
+  // Without a client nothing has checked the address, and nobody is sent to it.
+  const target = ctx.oidc.client && ctx.oidc.params?.["post_logout_redirect_uri"];
   const body = html`<h1>${texts.logout.title}</h1>
 <p>${texts.logout.question}</p>
 ${raw(form)}
