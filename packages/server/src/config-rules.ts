@@ -68,7 +68,7 @@ export function crossChecks(config: Parsed): string[] {
       problems.push(`${path}: user and password belong together; give both or neither`);
   if (config.listen.mtls && !config.listen.tls)
     problems.push("listen.mtls: needs listen.tls; a certificate that a proxy reports is not believed");
-  problems.push(...privateGateway(config));
+  problems.push(...privateGateway(config), ...methodProblems(config));
   if (config.production) {
     const smtp = config.mail?.smtp;
     if (smtp && !smtp.secure && !smtp.requireTls && !isLoopbackHost(smtp.host))
@@ -91,6 +91,19 @@ function endpointProblems(entry: Parsed["connections"][number]): string[] {
   return (["authorizationEndpoint", "tokenEndpoint", "userinfoEndpoint"] as const)
     .filter((field) => entry[field] === undefined)
     .map((field) => `${field}: an oauth2 connection needs one`);
+}
+
+/** What cannot be sent cannot be logged in with. */
+function methodProblems({ login, mail, sms }: Parsed): string[] {
+  const { password, passkey, emailCode, smsCode } = login.methods;
+  return [
+    ...(emailCode && !mail ? ["login.methods.emailCode: codes by mail need mail"] : []),
+    ...(smsCode && !sms ? ["login.methods.smsCode: codes by text message need sms"] : []),
+    ...(login.confirmEmail === "required" && !mail
+      ? ['login.confirmEmail: "required" needs mail to send what confirms an address']
+      : []),
+    ...(password || passkey || (emailCode ?? mail) ? [] : ["login.methods: nobody could log in"]),
+  ];
 }
 
 /** Said at start and not with the first code that cannot be sent. */

@@ -277,6 +277,14 @@ const sms = z.strictObject({
   user: z.string().min(1).max(320).optional(),
   password: secretSource.optional(),
   format: z.enum(["twilio", "json"]),
+  /** Beginnings of the numbers that may be texted. Absent: all. */
+  countries: z
+    .array(z.string().regex(/^\+[1-9]\d{0,6}$/, 'the beginning of a number, such as "+81"'))
+    .min(1)
+    .max(300)
+    .optional(),
+  /** Texts within a day, to all numbers together. */
+  perDay: z.number().int().min(0).max(10_000_000).default(1_000),
 });
 
 /** The whole file. */
@@ -326,6 +334,19 @@ export const schema = z.strictObject({
       signUp: z.boolean().default(true),
       /** Whether everybody needs a second factor, or those who set one up and where an app asks for it. */
       secondFactor: z.enum(["optional", "required"]).default("optional"),
+      /** What people may log in with. Codes default to what can be sent. */
+      methods: z
+        .strictObject({
+          password: z.boolean().default(true),
+          passkey: z.boolean().default(true),
+          emailCode: z.boolean().optional(),
+          smsCode: z.boolean().optional(),
+        })
+        .prefault({}),
+      /** Whether an account is made only once its address was confirmed. */
+      confirmEmail: z.enum(["optional", "required"]).default("optional"),
+      /** SHA-1 hashes of known passwords, sorted, one a line. */
+      breachedPasswordsFile: z.string().min(1).optional(),
       /** How long a log-in lasts: without use, and at most. */
       session: z
         .strictObject({
@@ -338,6 +359,8 @@ export const schema = z.strictObject({
         .strictObject({
           failures: z.number().int().min(1).max(1_000_000).default(100),
           signUps: z.number().int().min(1).max(1_000_000).default(100),
+          /** Mails and texts asked for within an hour. */
+          messages: z.number().int().min(1).max(1_000_000).default(100),
         })
         .prefault({}),
     })

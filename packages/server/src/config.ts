@@ -146,6 +146,11 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     ...parsed,
     listen,
     dataDir: resolve(sources.baseDir, parsed.dataDir),
+    login: {
+      ...parsed.login,
+      breachedPasswordsFile:
+        parsed.login.breachedPasswordsFile && resolve(sources.baseDir, parsed.login.breachedPasswordsFile),
+    },
     storage: resolveStorage(parsed.storage, sources.baseDir),
     apis: parsed.apis.map((entry) => ({
       ...entry,

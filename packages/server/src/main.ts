@@ -20,7 +20,7 @@ import { type Clock, systemClock } from "./lib/clock.ts";
 import { createIds, type Ids } from "./lib/ids.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { reveal } from "./lib/secret.ts";
-import { acrOf, createLogin, type Login } from "./login/index.ts";
+import { acrOf, breachedFileProblem, createLogin, type Login } from "./login/index.ts";
 import { checkMail, createMessages, type Messages } from "./messages/index.ts";
 import { createClientDocuments } from "./oauth/client-documents.ts";
 import { type ClientRegistry, createClients } from "./oauth/clients.ts";
@@ -120,6 +120,7 @@ async function createServices(
   const egress = createEgress({ allow: config.egress.allow });
   const { issuer } = config;
   const sealer = createSealer({ keyring });
+  checkBreachedPasswords(config.login.breachedPasswordsFile);
   const outbox = createOutbox({ storage, clock, ids });
   const messages = createMessages({ outbox, sealer, egress, clock, ids, log, issuer, config });
   const discovery = createDiscovery({ egress, clock });
@@ -138,6 +139,14 @@ async function createServices(
     session: config.login.session,
     limits: config.login.limits,
     messages,
+    methods: enabledMethods(config),
+    confirmEmail: config.login.confirmEmail,
+    breachedPasswordsFile: config.login.breachedPasswordsFile,
+    sending: {
+      perNetwork: config.login.limits.messages,
+      textsPerDay: config.sms?.perDay ?? 0,
+      countries: config.sms?.countries,
+    },
     requireSecondFactor: config.login.secondFactor === "required",
   });
   const clients = createClients({
@@ -204,6 +213,17 @@ export function checkMailOf(
 ): Promise<void> {
   const ids = createIds({ clock: systemClock, random: randomBytes });
   return checkMail(config, { to, id: ids.prefixed("out") });
+}
+
+/** What is not said follows from what can be sent. */
+function enabledMethods({ login, mail, sms }: Config) {
+  const { emailCode = mail !== undefined, smsCode = sms !== undefined, ...rest } = login.methods;
+  return { ...rest, emailCode, smsCode };
+}
+
+function checkBreachedPasswords(file: string | undefined): void {
+  const problem = file === undefined ? undefined : breachedFileProblem(file);
+  if (problem) throw new ConfigError([`login.breachedPasswordsFile: ${file} ${problem}`]);
 }
 
 /** Starts the server; resolves when it accepts requests. What cannot be started leaves nothing open. */

@@ -57,6 +57,12 @@ for (const engine of testEngines())
           "login.password_unfit",
           /12 to 200/,
         ],
+        [
+          "a known password",
+          { email: "a@b.example", password: "password1234" },
+          "login.password_breached",
+          /known from a leak/,
+        ],
       ];
       for (const [name, body, code, detail] of refused)
         it(`refuses ${name}`, async () => {

@@ -4,6 +4,7 @@ import type { Ids } from "../lib/ids.ts";
 import { reveal, type Secret } from "../lib/secret.ts";
 import { hotQuery } from "../storage/hot.ts";
 import type { Storage } from "../storage/index.ts";
+import type { BreachedPasswords, PasswordOwner } from "./breached.ts";
 import { loginError } from "./errors.ts";
 import { loginEvents } from "./events.ts";
 import type { Accounts, PasswordHash, User } from "./index.ts";
@@ -30,8 +31,9 @@ export function createAccounts(deps: {
   ids: Ids;
   passwords: Passwords;
   lockout: Lockout;
+  breached: BreachedPasswords;
 }): Accounts {
-  const { storage, audit, clock, ids, passwords, lockout } = deps;
+  const { storage, audit, clock, ids, passwords, lockout, breached } = deps;
   const db = () => storage.db<LoginTables>();
 
   async function findRow(key: string) {
@@ -39,9 +41,10 @@ export function createAccounts(deps: {
     return db().selectFrom("users").selectAll().where("email_key", "=", key).executeTakeFirst();
   }
 
-  async function hashPassword(password: Secret): Promise<PasswordHash> {
+  async function hashPassword(password: Secret, owner: PasswordOwner): Promise<PasswordHash> {
     if (!fits(password)) throw loginError("login.password_unfit");
-    // Found fit in the line above.
+    if (await breached.has(reveal(password), owner)) throw loginError("login.password_breached");
+    // Found fit in the lines above.
     return (await passwords.hash(password)) as PasswordHash;
   }
 
@@ -117,16 +120,38 @@ export function createAccounts(deps: {
       return row !== undefined;
     },
 
-    async create({ email, password, name, role = "user", locale }, also) {
+    async changeEmail(on, userId, email) {
+      const key = emailKey(email);
+      const row = await on
+        .db<LoginTables>()
+        .updateTable("users")
+        .set({
+          email: email.normalize("NFKC").trim(),
+          email_key: key,
+          email_verified: 1,
+          updated_at: clock.now(),
+        })
+        .where("id", "=", userId)
+        .where((eb) =>
+          eb.not(
+            eb.exists(eb.selectFrom("users as other").select("other.id").where("other.email_key", "=", key)),
+          ),
+        )
+        .returning("id")
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async create({ email, password, passwordHash: hash, emailVerified, name, role = "user", locale }, also) {
       const key = emailKey(email);
       if (!isAddress(key)) throw loginError("login.email_invalid");
-      const passwordHash = password ? await hashPassword(password) : null;
+      const passwordHash = hash ?? (password ? await hashPassword(password, { email, name }) : null);
       const now = clock.now();
       const row = {
         id: ids.prefixed("usr"),
         email: email.normalize("NFKC").trim(),
         email_key: key,
-        email_verified: 0,
+        email_verified: emailVerified ? 1 : 0,
         name: readableName(name),
         picture: null,
         locale: locale ?? null,
@@ -190,8 +215,9 @@ export function emailKey(email: string): string {
   return email.normalize("NFKC").trim().toLowerCase();
 }
 
-/** Whether a key is one of an address that mail may reach. */
-export function isAddress(key: string): boolean {
+/** Whether an account can have this address. */
+export function isAddress(address: string): boolean {
+  const key = emailKey(address);
   return key.length <= MAX_EMAIL_LENGTH && EMAIL.test(key) && !INVISIBLE.test(key);
 }
 

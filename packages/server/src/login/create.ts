@@ -9,8 +9,11 @@ import type { Clients, Cors, DirectGrant, Interactions } from "../oauth/index.ts
 import type { Storage } from "../storage/index.ts";
 import { createAccounts } from "./accounts.ts";
 import { type AttemptLimits, DEFAULT_LIMITS, limitAttempts } from "./attempts.ts";
+import { createBreachedPasswords } from "./breached.ts";
 import { createBrowserToken } from "./browser-token.ts";
 import { createChangePassword } from "./change-password.ts";
+import { createCodes } from "./codes.ts";
+import { createConfirmEmail } from "./email/index.ts";
 import { createFlows } from "./flows.ts";
 import { createImportAccounts, type ImportAccounts } from "./import-accounts.ts";
 import { createImportedForms } from "./imported-forms.ts";
@@ -18,14 +21,19 @@ import type { Accounts, EndTokens, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createLockout } from "./lockout.ts";
 import { type ConnectionUse, createFederation } from "./methods/connection/create.ts";
-import { createMethods, type LoginMethod } from "./methods/index.ts";
+import { createMethods, type EnabledMethods, type LoginMethod } from "./methods/index.ts";
 import { passkeyGrant } from "./methods/passkey/grant.ts";
 import { createManagePasskeys } from "./methods/passkey/manage.ts";
 import { createPasskeys } from "./methods/passkey/passkeys.ts";
 import { createSignUpWithPasskey } from "./methods/passkey/sign-up.ts";
+import { createPhones } from "./methods/sms-code/phones.ts";
 import { createPasswords } from "./passwords.ts";
+import { createPasswordReset } from "./reset/index.ts";
+import { createResets } from "./reset/resets.ts";
 import { loginRoutes } from "./routes.ts";
+import { createSending, DEFAULT_SENDING, type SendingLimits } from "./sending.ts";
 import { createSessions, type SessionLifetime } from "./sessions.ts";
+import { createSignUpByCode } from "./sign-up-code.ts";
 
 /** People, their sessions, and the pages on which they log in and consent. */
 export interface Login {
@@ -61,8 +69,16 @@ export async function createLogin(deps: {
   endTokens: EndTokens;
   /** Providers that people may log in with, and how they are talked to. Default: none. */
   connections?: ConnectionUse | undefined;
-  /** Absent: nobody is told of changes by mail. */
-  messages?: Pick<Messages, "mail">;
+  /** Absent: nothing is sent, and nobody logs in by code. */
+  messages?: Pick<Messages, "mail" | "text" | "channels">;
+  /** What is on offer. Default: all that can be sent. */
+  methods?: Partial<EnabledMethods>;
+  /** Whether an address has to be confirmed before it makes an account. Default: optional. */
+  confirmEmail?: "optional" | "required";
+  /** A larger list of known passwords; see breached.ts. */
+  breachedPasswordsFile?: string | undefined;
+  /** Default: 100 messages an hour for one network, 1,000 texts a day. */
+  sending?: SendingLimits;
   /** What one network may try. Default: 100 failures in ten minutes, 100 sign-ups an hour. */
   limits?: AttemptLimits;
   /** Whether everybody needs a second factor. Default: those who have one, and where an app asks for it. */
@@ -75,7 +91,8 @@ export async function createLogin(deps: {
   await importedForms.forgetUnused();
   const passwords = await createPasswords(undefined, importedForms);
   const lockout = createLockout({ storage, clock });
-  const accounts = createAccounts({ ...deps, passwords, lockout });
+  const breached = createBreachedPasswords({ file: deps.breachedPasswordsFile });
+  const accounts = createAccounts({ ...deps, passwords, lockout, breached });
   const sessions = createSessions({
     storage,
     clock,
@@ -85,6 +102,21 @@ export async function createLogin(deps: {
     lifetime: deps.session ?? DEFAULT_LIFETIME,
   });
   const flows = createFlows({ storage, clock });
+  const messages = deps.messages ?? SILENT;
+  const enabled: EnabledMethods = {
+    password: true,
+    passkey: true,
+    ...deps.methods,
+    emailCode: messages.channels.mail && (deps.methods?.emailCode ?? true),
+    smsCode: messages.channels.sms && (deps.methods?.smsCode ?? true),
+  };
+  const codes = createCodes(deps);
+  const resets = createResets({ storage, clock });
+  const sending = createSending({ storage, clock, limits: deps.sending ?? DEFAULT_SENDING });
+  const phones = createPhones({ storage, clock });
+  const byMessage = { storage, audit, accounts, sessions, flows, codes, resets, sending, phones, messages };
+  const confirmEmail = createConfirmEmail(byMessage);
+  const reset = createPasswordReset({ ...byMessage, endTokens: deps.endTokens });
   const passkeys = createPasskeys({ ...deps, users: accounts });
   const withPasskeys = { storage, audit, accounts, users: accounts, passkeys, messages: deps.messages };
   const managePasskeys = createManagePasskeys(withPasskeys);
@@ -102,6 +134,8 @@ export async function createLogin(deps: {
         flows.sweep(),
         passkeys.sweep(),
         federation.identities.sweep(),
+        codes.sweep(),
+        resets.sweep(),
       ])),
     routes(late) {
       const browser = createBrowserToken(issuer);
@@ -120,9 +154,9 @@ export async function createLogin(deps: {
       const made = createMethods({
         ...deps,
         ...federation,
-        flows,
+        ...byMessage,
+        enabled,
         kit,
-        accounts,
         lockout,
         passkeys,
         managePasskeys,
@@ -144,19 +178,27 @@ export async function createLogin(deps: {
         passkeys,
         signUpWithPasskey,
         audit,
-        changePassword: createChangePassword({
-          storage,
-          accounts,
-          audit,
-          sessions,
-          endTokens: deps.endTokens,
-        }),
+        changePassword: createChangePassword({ ...byMessage, endTokens: deps.endTokens }),
+        enabled,
+        hasMail: messages.channels.mail,
+        mustConfirmEmail: deps.confirmEmail === "required",
+        signUpByCode: createSignUpByCode({ ...byMessage, kit }),
+        confirmEmail,
+        codes,
+        resets,
+        reset,
         signUp: deps.signUp,
         limit: limitAttempts({ storage, clock, limits: deps.limits ?? DEFAULT_LIMITS }),
       });
     },
   };
 }
+
+const SILENT: Pick<Messages, "mail" | "text" | "channels"> = {
+  channels: { mail: false, sms: false },
+  mail: async () => undefined,
+  text: async () => undefined,
+};
 
 const DAY_SECONDS = 86_400;
 const DEFAULT_LIFETIME: SessionLifetime = { idleSeconds: 3 * DAY_SECONDS, absoluteSeconds: 14 * DAY_SECONDS };

@@ -18,6 +18,11 @@ export const loginErrors = {
     retryable: false,
     message: "The password must have 12 to 200 characters. Choose another one.",
   },
+  "login.password_breached": {
+    status: 400,
+    retryable: false,
+    message: "The password is known from a leak, or says who the person is. Choose another one.",
+  },
   "login.form_forged": {
     status: 403,
     retryable: false,

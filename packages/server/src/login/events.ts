@@ -11,6 +11,10 @@ export const loginEvents = {
   methodRemoved: "login.method_removed",
   recoveryCodesMade: "login.recovery_codes_made",
   recoveryCodeUsed: "login.recovery_code_used",
+  /** A code went to an address or a number; without a user it went to nobody. */
+  codeSent: "login.code_sent",
+  resetAsked: "login.reset_asked",
+  emailConfirmed: "login.email_confirmed",
   sessionEnded: "login.session_ended",
   identityLinked: "login.identity_linked",
   identityUnlinked: "login.identity_unlinked",

@@ -21,6 +21,8 @@ export interface FlowRequest {
   /** Organization to log in to, by id. */
   readonly organizationId?: string | undefined;
   readonly invitation?: string | undefined;
+  /** A new password is set at its end, in place of logging in. */
+  readonly resetId?: string | undefined;
   /** What this browser's session had proven before, for a log-in that only adds to it; `at` in milliseconds. */
   readonly carried?:
     | {

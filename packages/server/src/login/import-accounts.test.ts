@@ -11,6 +11,7 @@ import type { Storage } from "../storage/index.ts";
 import { migrate } from "../storage/migrate.ts";
 import { testEngines } from "../storage/testing.ts";
 import { createAccounts } from "./accounts.ts";
+import { createBreachedPasswords } from "./breached.ts";
 import { createImportAccounts, type ImportedAccount } from "./import-accounts.ts";
 import { createImportedForms } from "./imported-forms.ts";
 import { decoyOf, readImportedHash } from "./imported-passwords.ts";
@@ -90,7 +91,15 @@ for (const engine of testEngines())
       const passwords = await createPasswords(undefined, forms);
       const ids = createIds({ clock, random: randomBytes });
       const lockout = createLockout({ storage, clock });
-      const accounts = createAccounts({ storage, audit, clock, ids, passwords, lockout });
+      const accounts = createAccounts({
+        storage,
+        audit,
+        clock,
+        ids,
+        passwords,
+        lockout,
+        breached: createBreachedPasswords(),
+      });
       return { accounts, audit, forms, importAccounts: createImportAccounts({ storage, audit, clock }) };
     }
     const person = (n: number, more: Partial<ImportedAccount> = {}): ImportedAccount => ({

@@ -2,8 +2,10 @@ import type { Secret } from "../lib/secret.ts";
 import type { Queryable } from "../storage/index.ts";
 import type { Provider } from "../vault/index.ts";
 import type { Acr, Amr, MethodName } from "./amr.ts";
+import type { PasswordOwner } from "./breached.ts";
 
 export { ACR, type Acr, type Amr, acrOf, type MethodName } from "./amr.ts";
+export { breachedFileProblem } from "./breached.ts";
 export { createLogin, type Login } from "./create.ts";
 export type { ImportAccounts, ImportedAccount, ImportOutcome } from "./import-accounts.ts";
 
@@ -116,20 +118,27 @@ export interface Accounts extends Users {
   findByEmail(email: string): Promise<User | undefined>;
   /**
    * Checks a new password and hashes it; hashing takes too long to be done inside a transaction.
-   * @throws ApiError `login.password_unfit`
+   * `owner` is whose it will be: it must not say who they are.
+   * @throws ApiError `login.password_unfit`, `login.password_breached`
    */
-  hashPassword(password: Secret): Promise<PasswordHash>;
+  hashPassword(password: Secret, owner: PasswordOwner): Promise<PasswordHash>;
   setPassword(on: Queryable, userId: string, hash: PasswordHash): Promise<void>;
   /** Changes the name that is shown; one without anything to show changes nothing. */
   rename(userId: string, name: string): Promise<void>;
   hasPassword(userId: string): Promise<boolean>;
   /** The person has shown that mail to `email` reaches them; false when that is not their address any more. */
   confirmEmail(on: Queryable, userId: string, email: string): Promise<boolean>;
-  /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit` */
+  /** Makes an address the user's that they have shown to be theirs; false when it is somebody else's. */
+  changeEmail(on: Queryable, userId: string, email: string): Promise<boolean>;
+  /** @throws ApiError `login.email_invalid`, `login.email_taken`, `login.password_unfit`, `login.password_breached` */
   create(
     account: {
       readonly email: string;
       readonly password?: Secret | undefined;
+      /** A hash in place of the password. */
+      readonly passwordHash?: PasswordHash | undefined;
+      /** The person has shown that mail reaches them there. Default: false. */
+      readonly emailVerified?: boolean;
       readonly name?: string | undefined;
       readonly role?: User["role"];
       readonly locale?: string | undefined;

@@ -68,6 +68,8 @@ export interface LoginKit {
   /** Goes on from what has been proven, as `prove` does. */
   proceed(request: Request, flow: Flow): Promise<Response>;
   hasSecondFactor(userId: string): Promise<boolean>;
+  /** Whether all that is asked of this user has been proven: whoever has a second factor showed it. */
+  isProven(flow: Flow): Promise<boolean>;
   /** Whether somebody may set up a second factor now: one that they have must have been asked for first. */
   mayEnroll(flow: Flow | undefined): Promise<boolean>;
   /** Other ways to prove the same, for the links below a form. */
@@ -157,6 +159,11 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     return complete(request, flow, flow.userId);
   }
 
+  async function isProven(flow: Flow): Promise<boolean> {
+    if (flow.userId === undefined) return false;
+    return !isSingle(flow.amr) || (await secondFactors(flow.userId)).length === 0;
+  }
+
   /** Second factors that would bring this log-in to what it has to reach. */
   const enrollWays = (flow: Flow, language: Language): readonly Way[] =>
     deps
@@ -166,6 +173,8 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
 
   /** Starts the session; of two answers to the last question one counts. */
   async function complete(request: Request, flow: Flow, userId: string): Promise<Response> {
+    // A link by mail leads to a new password alone; nobody is logged in by it.
+    if (flow.resetId !== undefined) return redirect(`/login/reset/new?flow=${flow.id}`);
     if (!(await flows.end(flow))) return expired(request);
     await deps.proven(flow, userId);
     const carriedAt = flow.carried?.at;
@@ -231,9 +240,10 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
       return proven ? proceed(request, proven) : expired(request);
     },
     hasSecondFactor: async (userId) => (await secondFactors(userId)).length > 0,
+    isProven,
     async mayEnroll(flow) {
       if (flow?.userId === undefined) return false;
-      return !isSingle(flow.amr) || (await secondFactors(flow.userId)).length === 0;
+      return isProven(flow);
     },
     async others(flow, than, language) {
       const { userId } = flow;

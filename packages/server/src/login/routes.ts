@@ -6,16 +6,21 @@ import { ApiError } from "../http/errors.ts";
 import { secret } from "../lib/secret.ts";
 import type { Clients, Cors, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
-import { renderPage } from "../pages/layout.ts";
+import { type Html, renderPage } from "../pages/layout.ts";
+import { isAddress } from "./accounts.ts";
 import { satisfies, wantedAcr } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
+import type { Codes } from "./codes.ts";
+import type { ConfirmEmail } from "./email/index.ts";
+import { emailRoutes } from "./email/routes.ts";
+import { loginError } from "./errors.ts";
 import type { Flow, FlowRequest, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
 import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
 import { type LoginKit, redirect } from "./kit.ts";
 import type { ConnectionMethod } from "./methods/connection/index.ts";
-import type { LoginMethod } from "./methods/index.ts";
+import type { EnabledMethods, LoginMethod } from "./methods/index.ts";
 import { passkeyAppRoutes } from "./methods/passkey/app-routes.ts";
 import type { PasskeyMethod } from "./methods/passkey/index.ts";
 import type { Passkeys } from "./methods/passkey/passkeys.ts";
@@ -25,8 +30,13 @@ import { passkeySignUpRoutes } from "./methods/passkey/sign-up-routes.ts";
 import { signUpWithPasskeyView, startView } from "./methods/passkey/views.ts";
 import type { PasswordMethod } from "./methods/password/index.ts";
 import { secondFactorRoutes } from "./methods/second-factor.ts";
+import { passwordProblem } from "./password-problem.ts";
 import { profileRoutes } from "./profile/routes.ts";
+import type { PasswordReset } from "./reset/index.ts";
+import type { Resets } from "./reset/resets.ts";
+import { resetRoutes } from "./reset/routes.ts";
 import { safeReturnTo } from "./return-to.ts";
+import { SIGN_UP_CODE_PATH, type SignUpByCode } from "./sign-up-code.ts";
 import { identifierView, logoutView, type StartForm, signUpView } from "./views.ts";
 
 /** What the pages stand on. */
@@ -52,6 +62,16 @@ export interface LoginRouteDeps {
   readonly limit: MiddlewareHandler;
   /** Stores a new password, tells the person, and leaves a record. */
   readonly changePassword: (userId: string, hash: PasswordHash, keptSession?: string) => Promise<void>;
+  readonly enabled: EnabledMethods;
+  /** Whether this server sends mail. */
+  readonly hasMail: boolean;
+  /** Whether an account is made only once its address was confirmed. */
+  readonly mustConfirmEmail: boolean;
+  readonly signUpByCode: SignUpByCode;
+  readonly confirmEmail: ConfirmEmail;
+  readonly codes: Codes;
+  readonly resets: Resets;
+  readonly reset: PasswordReset;
 }
 
 /** Log in, sign up, log out, and the interactions of authorization requests. */
@@ -112,7 +132,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const flow = await beginFlow(deps, request, form, { email: form.email });
     const password = fields.get("password") ?? "";
     // A password manager fills in both at once.
-    if (password !== "") return deps.password.attempt(request, flow, password);
+    if (password !== "" && deps.enabled.password) return deps.password.attempt(request, flow, password);
     return redirect(firstPage(deps, request, flow));
   });
 
@@ -138,7 +158,11 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const form = { ...(await readStart(deps, fields)), name: fields.get("name") ?? "" };
     const language = pickLanguage(request);
     const password = fields.get("password") ?? "";
+    const withoutPassword = fields.get("with") === "code" && deps.enabled.emailCode;
+    if (!withoutPassword && !deps.enabled.password) return c.notFound();
     try {
+      if (withoutPassword || deps.mustConfirmEmail)
+        return await signUpByCode(deps, request, form, withoutPassword ? undefined : password);
       const account = {
         email: form.email,
         password: secret(password),
@@ -147,11 +171,14 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
       };
       const user = await deps.accounts.create(account);
       const flow = await beginFlow(deps, request, form, { email: form.email });
+      if (deps.hasMail) await deps.confirmEmail.send(user, user.email);
       return await kit.prove(request, flow, user.id, ["pwd"], "password");
     } catch (error) {
+      if (ApiError.is(error) && error.code === "login.email_taken")
+        await deps.signUpByCode.tellOwner(form.email, language.tag);
       const problem = ApiError.is(error) ? signUpProblem(language, error.code, password) : undefined;
       if (!problem) throw error;
-      const isPassword = ApiError.is(error) && error.code === "login.password_unfit";
+      const isPassword = ApiError.is(error) && error.code.startsWith("login.password_");
       const problemField = isPassword ? "password" : "email";
       return showSignUp(deps, request, { ...form, problem, problemField }, 400);
     }
@@ -179,7 +206,10 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
   );
   for (const method of deps.methods) app.route("/", method.routes());
   app.route("/", passkeyAppRoutes(deps));
-  if (deps.signUp)
+  if (deps.hasMail) app.route("/", emailRoutes(deps));
+  if (deps.hasMail && deps.enabled.password) app.route("/", resetRoutes(deps));
+  if (deps.signUp && deps.hasMail) app.route("/", deps.signUpByCode.routes());
+  if (canSignUpWithPasskey(deps))
     app.route(
       "/",
       passkeySignUpRoutes({
@@ -192,6 +222,29 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
   app.route("/", profileRoutes(deps));
   app.route("/", interactionRoutes(deps));
   return app as unknown as Hono;
+}
+
+/** A passkey alone does not show whose address it is that the account would have. */
+const canSignUpWithPasskey = (deps: LoginRouteDeps): boolean =>
+  deps.signUp && deps.enabled.passkey && !deps.mustConfirmEmail;
+
+/** Makes the account once a code came back that was mailed there; the page is the same for an address that is taken. */
+async function signUpByCode(
+  deps: LoginRouteDeps,
+  request: Request,
+  form: StartForm & { name: string },
+  password: string | undefined,
+): Promise<Response> {
+  const { email, name } = form;
+  const language = pickLanguage(request);
+  if (!isAddress(email)) throw loginError("login.email_invalid");
+  const passwordHash =
+    password === undefined ? undefined : await deps.accounts.hashPassword(secret(password), { email, name });
+  const flow = await beginFlow(deps, request, form, { email });
+  const account = { email, name, locale: language.tag, passwordHash };
+  if (!(await deps.signUpByCode.begin(flow, account)))
+    return showSignUp(deps, request, { ...form, problem: language.texts.codes.tooOften }, 429);
+  return redirect(`${SIGN_UP_CODE_PATH}?flow=${flow.id}`);
 }
 
 /** Whether whoever is logged in must prove everything again, as an app or a page of ours asked. */
@@ -272,7 +325,9 @@ function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Pro
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = identifierView(language, form, {
     hidden,
-    passkey: html`${startView(language, form, hidden)}${deps.connection.startView(language, form, hidden)}`,
+    passkey: html`${deps.enabled.passkey ? startView(language, form, hidden) : NOTHING}${deps.connection.startView(language, form, hidden)}`,
+    takesPhone: deps.enabled.smsCode,
+    takesPassword: deps.enabled.password,
     signUpAddress: deps.signUp ? addressOf("/signup", form) : undefined,
   });
   return deps.kit.page(
@@ -299,7 +354,9 @@ function showSignUp(
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = signUpView(language, form, {
     hidden,
-    passkey: signUpWithPasskeyView(language, form, hidden),
+    passkey: canSignUpWithPasskey(deps) ? signUpWithPasskeyView(language, form, hidden) : NOTHING,
+    password: deps.enabled.password,
+    byCode: deps.enabled.emailCode,
     loginAddress: addressOf("/login", form),
   });
   return deps.kit.page(
@@ -317,6 +374,8 @@ function showSignUp(
   );
 }
 
+const NOTHING: Html = html``;
+
 function addressOf(
   path: string,
   form: Pick<StartForm, "returnTo" | "client" | "email" | "acr" | "again">,
@@ -329,9 +388,9 @@ function addressOf(
   return `${path}?${params}`;
 }
 
-function signUpProblem({ texts }: Language, code: string, password: string): string | undefined {
+function signUpProblem(language: Language, code: string, password: string): string | undefined {
+  const { texts } = language;
   if (code === "login.email_invalid") return texts.signUp.emailInvalid;
   if (code === "login.email_taken") return texts.signUp.failed;
-  if (code !== "login.password_unfit") return undefined;
-  return password.length > 200 ? texts.signUp.passwordLong : texts.signUp.passwordShort;
+  return passwordProblem(language, code, password);
 }

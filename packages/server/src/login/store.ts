@@ -37,6 +37,32 @@ export interface LoginTables {
     user_agent: string | null;
     renewed_at: number | null;
   };
+  login_codes: {
+    binding_hash: string;
+    purpose: string;
+    code_hash: string;
+    link_hash: string;
+    payload: string;
+    tries: number;
+    created_at: number;
+    expires_at: number;
+    consumed_at: number | null;
+  };
+  password_resets: {
+    token_hash: string;
+    user_id: string;
+    password_mark: string;
+    request: string;
+    created_at: number;
+    expires_at: number;
+    consumed_at: number | null;
+  };
+  user_phones: {
+    user_id: string;
+    phone: string;
+    second_factor: number;
+    confirmed_at: number;
+  };
   login_flows: {
     id_hash: string;
     browser_hash: string;

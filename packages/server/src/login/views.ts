@@ -27,7 +27,14 @@ export interface StartForm {
 export function identifierView(
   language: Language,
   form: StartForm,
-  more: { hidden: Hidden; signUpAddress: string | undefined; passkey: Html },
+  more: {
+    hidden: Hidden;
+    signUpAddress: string | undefined;
+    passkey: Html;
+    /** Whether a telephone number says who one is too. */
+    takesPhone: boolean;
+    takesPassword: boolean;
+  },
 ): Html {
   const { texts } = language;
   const t = texts.login;
@@ -36,8 +43,8 @@ ${lead(language, form.client)}
 ${alert(form.problem)}
 <form method="post" action="/login">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
-${emailField(texts, form, { focused: true, autocomplete: "username webauthn" })}
-<input class="autofill" type="password" name="password" autocomplete="current-password" tabindex="-1" aria-hidden="true" maxlength="${MAX_PASSWORD_LENGTH}">
+${more.takesPhone ? identifierField(texts, form) : emailField(texts, form, { focused: true, autocomplete: "username webauthn" })}
+${more.takesPassword ? html`<input class="autofill" type="password" name="password" autocomplete="current-password" tabindex="-1" aria-hidden="true" maxlength="${MAX_PASSWORD_LENGTH}">` : ""}
 <div class="actions"><button>${texts.common.continue}</button></div>
 </form>
 ${more.passkey}
@@ -47,7 +54,7 @@ ${more.signUpAddress ? html`<p class="soft">${t.noAccount} <a href="${more.signU
 export function signUpView(
   language: Language,
   form: StartForm & { name: string },
-  more: { hidden: Hidden; loginAddress: string; passkey: Html },
+  more: { hidden: Hidden; loginAddress: string; passkey: Html; password: boolean; byCode: boolean },
 ): Html {
   const { texts } = language;
   const t = texts.signUp;
@@ -62,9 +69,9 @@ ${hiddenInputs(more.hidden)}${startInputs(form)}
 <label for="name">${t.name}
 <input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${form.name}" required ${form.problem ? "" : "autofocus"}></label>
 ${emailField(texts, form, { focused: isWrong("email") })}
-<label for="password">${texts.login.password} <span class="hint">${t.passwordHint}</span>
-<input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}" ${isWrong("password") ? raw("autofocus") : ""} ${problemWith(isWrong("password") ? form.problem : undefined)}></label>
-<div class="actions"><button>${t.submit}</button></div>
+${more.password ? newPasswordField(texts, isWrong("password") ? form.problem : undefined) : ""}
+<div class="actions">${more.password ? html`<button>${t.submit}</button>` : ""}
+${more.byCode ? html`<button class="${more.password ? "plain" : ""}" name="with" value="code" formnovalidate>${more.password ? t.withCode : t.submit}</button>` : ""}</div>
 </form>
 ${more.passkey}
 <p class="soft">${t.haveAccount} <a href="${more.loginAddress}">${t.logIn}</a></p>`;
@@ -159,6 +166,16 @@ function emailField(
   const problem = form.problemField === "password" ? undefined : form.problem;
   return html`<label for="email">${texts.login.email}
 <input id="email" name="email" type="email" autocomplete="${autocomplete}" required maxlength="254" value="${form.email}" ${focused ? "autofocus" : ""} ${problemWith(problem)}></label>`;
+}
+
+function newPasswordField({ login, signUp }: Texts, problem: string | undefined): Html {
+  return html`<label for="password">${login.password} <span class="hint">${signUp.passwordHint}</span>
+<input id="password" name="password" type="password" autocomplete="new-password" required minlength="${MIN_PASSWORD_LENGTH}" maxlength="${MAX_PASSWORD_LENGTH}" ${problem ? raw("autofocus") : ""} ${problemWith(problem)}></label>`;
+}
+
+function identifierField(texts: Texts, form: StartForm): Html {
+  return html`<label for="email">${texts.login.emailOrPhone}
+<input id="email" name="email" type="text" inputmode="email" autocapitalize="none" autocomplete="username webauthn" required maxlength="254" value="${form.email}" autofocus ${problemWith(form.problem)}></label>`;
 }
 
 function hostOf(address: string): string {

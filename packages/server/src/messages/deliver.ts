@@ -21,7 +21,8 @@ export const TEXT_TOPIC = "message.text";
 
 /** What is sealed in the outbox. Times are milliseconds. */
 export interface StoredMessage {
-  readonly to: string;
+  /** Absent: nobody. */
+  readonly to?: string | undefined;
   readonly language: string | undefined;
   readonly template: MailTemplate | TextTemplate;
   readonly values: object;
@@ -53,17 +54,21 @@ export function createDelivery(deps: {
   }
 
   const handler =
-    (topic: string, send: (stored: StoredMessage, id: string) => Promise<void>): OutboxHandler =>
+    (
+      topic: string,
+      send: (stored: StoredMessage & { readonly to: string }, id: string) => Promise<void>,
+    ): OutboxHandler =>
     async (message) => {
       // Sealed by this slice alone, and authenticated.
       const stored = openMessage(sealer, topic, message.id, message.payload) as StoredMessage;
-      const { template, expiresAt = Number.POSITIVE_INFINITY } = stored;
+      const { to, template, expiresAt = Number.POSITIVE_INFINITY } = stored;
+      if (to === undefined) return;
       if (expiresAt <= clock.now()) {
         drop("expired", message, template);
         throw new Undeliverable("expired");
       }
       try {
-        await send(stored, message.id);
+        await send({ ...stored, to }, message.id);
       } catch (error) {
         if (error instanceof Undeliverable) {
           drop("refused", message, template, error.message);

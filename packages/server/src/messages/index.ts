@@ -33,14 +33,16 @@ interface Addressed {
 
 /** One mail to one address. */
 export interface MailMessage<T extends MailTemplate> extends Addressed {
-  readonly to: string;
+  /** `undefined`: nobody. It is kept as any other and then dropped, so that it takes as long. */
+  readonly to: string | undefined;
   readonly template: T;
   readonly values: MailValues[T];
 }
 
 /** One text to one number (E.164). */
 export interface TextMessage<T extends TextTemplate> extends Addressed {
-  readonly to: string;
+  /** As in a mail. */
+  readonly to: string | undefined;
   readonly template: T;
   readonly values: TextValues[T];
 }

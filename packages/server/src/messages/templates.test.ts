@@ -9,12 +9,14 @@ const NAME = `<b>Mallory</b>\r\nBcc: all@evil.example \u202e https://evil.exampl
 /** Values as hostile as they come: names are anybody's choice. */
 const VALUES: { readonly [T in MailTemplate]: MailValues[T] } = {
   login_code: { code: "482913", path: "/login/link?t=a&b=<c>" },
-  verify_email: { path: "/verify?t=a&b=c", name: NAME },
+  verify_email: { path: "/verify?t=a&b=c", code: "482913", name: NAME },
   password_reset: { path: "/reset?t=a&b=c", name: NAME },
   password_changed: { path: "/profile", name: NAME },
   new_login_method: { path: "/profile", change: "added", method: "passkey", label: NAME, name: NAME },
   organization_invitation: { path: "/invitations/x", organization: NAME, inviter: NAME },
   email_in_use: { path: "/login", name: NAME },
+  no_account: { path: "/signup" },
+  email_changed: { path: "/profile", name: NAME },
   account_linked: { path: "/profile", provider: NAME, name: NAME },
   test: {},
 };

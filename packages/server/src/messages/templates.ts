@@ -6,7 +6,8 @@ import { plainName } from "./untrusted.ts";
 export interface MailValues {
   /** `path` logs in without the code; leave it out where only the code counts. */
   login_code: { code: string; path?: string };
-  verify_email: { path: string; name?: string };
+  /** `code` stands for the link where that cannot be opened. */
+  verify_email: { path: string; code?: string; name?: string };
   password_reset: { path: string; name?: string };
   password_changed: { path: string; name?: string };
   /** `label` is what the user calls it: the passkey's name, the provider's. */
@@ -18,6 +19,10 @@ export interface MailValues {
     name?: string;
   };
   organization_invitation: { path: string; organization: string; inviter?: string };
+  /** To an address without an account, for somebody who tried to log in with it. */
+  no_account: { path: string };
+  /** To the address that an account had before. */
+  email_changed: { path: string; name?: string };
   email_in_use: { path: string; name?: string };
   account_linked: { path: string; provider: string; name?: string };
   /** What `behalf doctor --send-mail` sends. */
@@ -68,12 +73,15 @@ const mails: { readonly [T in MailTemplate]: Compose<MailValues[T]> } = {
       ...say(texts.loginCode.never, texts.ifNotYou),
     ],
   }),
-  verify_email: ({ path, name }, { texts, host, say, greet, link, life }) => ({
+  verify_email: ({ path, code, name }, { texts, host, say, greet, link, life }) => ({
     ...texts.verifyEmail,
     blocks: [
       ...greet(name),
       ...say(texts.verifyEmail.lead(host)),
       link(texts.verifyEmail.link, path),
+      ...(code === undefined
+        ? []
+        : [...say(texts.verifyEmail.orCode), { kind: "code" as const, code: safeCode(code) }]),
       ...life,
       ...say(texts.ifNotYou),
     ],
@@ -119,6 +127,22 @@ const mails: { readonly [T in MailTemplate]: Compose<MailValues[T]> } = {
       link(texts.organizationInvitation.link, path),
       ...life,
       ...say(texts.organizationInvitation.ignore),
+    ],
+  }),
+  no_account: ({ path }, { texts, host, say, link }) => ({
+    ...texts.noAccount,
+    blocks: [
+      ...say(texts.noAccount.lead(host), texts.noAccount.hint),
+      link(texts.noAccount.link, path),
+      ...say(texts.noAccount.ignore),
+    ],
+  }),
+  email_changed: ({ path, name }, { texts, host, say, greet, link }) => ({
+    ...texts.emailChanged,
+    blocks: [
+      ...greet(name),
+      ...say(texts.emailChanged.lead(host), texts.emailChanged.notYou),
+      link(texts.openAccount, path),
     ],
   }),
   email_in_use: ({ path, name }, { texts, host, say, greet, link }) => ({

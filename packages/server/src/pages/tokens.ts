@@ -26,13 +26,15 @@ p { margin: .5rem 0; } .soft { color: var(--ink-soft); } .small { font-size: .87
 .brand { display: flex; align-items: center; gap: .55rem; font-weight: 650; margin-bottom: 1.25rem; color: var(--ink); text-decoration: none; }
 .brand svg { width: 1.6rem; height: 1.6rem; flex: none; }
 label { display: block; font-weight: 600; margin-top: 1rem; }
-input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; font-weight: 400; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--field); border-radius: 8px; background: var(--paper); color: var(--ink); }
+input[type=text], input[type=email], input[type=password], input[type=tel] { width: 100%; font: inherit; font-weight: 400; padding: .7rem .8rem; margin-top: .3rem; border: 1px solid var(--field); border-radius: 8px; background: var(--paper); color: var(--ink); }
 input[aria-invalid] { border-color: var(--danger); border-width: 2px; }
 .hint { display: block; font-weight: 400; color: var(--ink-soft); font-size: .875rem; }
 button, .button { display: inline-block; font: inherit; font-weight: 600; text-align: center; text-decoration: none; padding: .75rem 1.1rem; border-radius: 8px; border: 1px solid var(--main); background: var(--main); color: var(--main-ink); cursor: pointer; }
 button.plain, .button.plain { background: transparent; color: var(--ink); border-color: var(--field); }
 button.deny { background: var(--danger); border-color: var(--danger); color: var(--paper); }
 button.danger { background: transparent; color: var(--danger); border-color: var(--danger); }
+button.link { padding: 0; border: 0; background: none; color: var(--main); font-weight: 400; text-decoration: underline; }
+p.code { margin: 1rem 0; padding: 1rem; text-align: center; font-size: 1.9rem; font-weight: 700; letter-spacing: .2em; background: var(--quote); border-radius: 8px; font-variant-numeric: tabular-nums; }
 button:hover, .button:hover { filter: brightness(1.07); }
 .actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; } .actions > * { flex: 1 1 9rem; } .actions form > button { width: 100%; }
 input.autofill[type] { position: absolute; width: 1px; height: 1px; opacity: 0; pointer-events: none; border: 0; padding: 0; }

@@ -9,10 +9,13 @@ import {
   type ConnectionMethodDeps,
   createConnectionMethod,
 } from "./connection/index.ts";
+import { createEmailCodeMethod, type EmailCodeDeps } from "./email-code/index.ts";
 import { createPasskeyMethod, type PasskeyMethod, type PasskeyMethodDeps } from "./passkey/index.ts";
 import { createPasswordMethod, type PasswordMethod, type PasswordMethodDeps } from "./password/index.ts";
 import { createRecoveryCodes } from "./recovery-code/codes.ts";
 import { createRecoveryCodeMethod, type RecoveryCodeMethodDeps } from "./recovery-code/index.ts";
+import { createSmsCodeMethod, type SmsCodeDeps } from "./sms-code/index.ts";
+import { readPhone } from "./sms-code/phones.ts";
 import { createTotpMethod, type TotpMethodDeps } from "./totp/index.ts";
 
 /** A way to prove who one is. */
@@ -40,8 +43,18 @@ export interface LoginMethod {
 export type MethodDeps = ConnectionMethodDeps &
   PasswordMethodDeps &
   PasskeyMethodDeps &
+  EmailCodeDeps &
+  SmsCodeDeps &
   TotpMethodDeps &
-  RecoveryCodeMethodDeps;
+  RecoveryCodeMethodDeps & { readonly enabled: EnabledMethods };
+
+/** What the operator offers to log in with. */
+export interface EnabledMethods {
+  readonly password: boolean;
+  readonly passkey: boolean;
+  readonly emailCode: boolean;
+  readonly smsCode: boolean;
+}
 
 /** Every method; and by their names those that may be used on the first page already. */
 export interface Methods {
@@ -53,17 +66,27 @@ export interface Methods {
 }
 
 /** Every method. A new one is a folder here and a line in this function. */
-export function createMethods(deps: Omit<MethodDeps, "recoveryCodes">): Methods {
+export function createMethods(deps: Omit<MethodDeps, "recoveryCodes" | "canReset" | "isOther">): Methods {
   const recoveryCodes = createRecoveryCodes(deps);
-  const password = createPasswordMethod(deps);
+  const { enabled } = deps;
+  const password = createPasswordMethod({
+    ...deps,
+    canReset: deps.messages.channels.mail,
+    isOther: (identifier) => enabled.smsCode && readPhone(identifier) !== undefined,
+  });
   const passkey = createPasskeyMethod(deps);
   const totp = createTotpMethod({ ...deps, recoveryCodes });
   const recoveryCode = createRecoveryCodeMethod({ ...deps, recoveryCodes });
   const connection = createConnectionMethod(deps);
-  return {
-    password,
-    passkey,
+  const all = [
+    ...(enabled.password ? [password] : []),
+    ...(enabled.passkey ? [passkey] : []),
+    ...(enabled.emailCode ? [createEmailCodeMethod(deps)] : []),
+    ...(enabled.smsCode ? [createSmsCodeMethod(deps)] : []),
+    ...connection.ways,
     connection,
-    all: [password, passkey, ...connection.ways, connection, totp, recoveryCode],
-  };
+    totp,
+    recoveryCode,
+  ];
+  return { password, passkey, connection, all };
 }

@@ -8,6 +8,7 @@ import { loginEvents } from "../events.ts";
 import { readFields } from "../form-fields.ts";
 import type { BrowserSession } from "../index.ts";
 import { redirect } from "../kit.ts";
+import { passwordProblem } from "../password-problem.ts";
 import type { LoginRouteDeps } from "../routes.ts";
 import { passwordFormView, profileView } from "./views.ts";
 
@@ -46,6 +47,9 @@ export function profileRoutes(deps: LoginRouteDeps): Hono {
     return redirect(`${PROFILE}#sessions`);
   });
 
+  // What the operator does not offer to log in with cannot be set up either.
+  if (!deps.enabled.password) return app as unknown as Hono;
+
   app.get(PASSWORD, async (c) => {
     const session = await kit.recent(c.req.raw, PASSWORD);
     return session instanceof Response ? session : showPassword(deps, c.req.raw, session);
@@ -57,12 +61,13 @@ export function profileRoutes(deps: LoginRouteDeps): Hono {
     const { session, fields } = form;
     const password = String(fields.get("password") ?? "");
     try {
-      const hash = await accounts.hashPassword(secret(password));
+      const user = await accounts.find(session.userId);
+      const hash = await accounts.hashPassword(secret(password), user ?? {});
       await deps.changePassword(session.userId, hash, session.id);
     } catch (error) {
-      if (!ApiError.is(error) || error.code !== "login.password_unfit") throw error;
-      const { signUp } = pickLanguage(c.req.raw).texts;
-      const problem = password.length > 200 ? signUp.passwordLong : signUp.passwordShort;
+      const language = pickLanguage(c.req.raw);
+      const problem = ApiError.is(error) ? passwordProblem(language, error.code, password) : undefined;
+      if (!problem) throw error;
       return showPassword(deps, c.req.raw, session, problem);
     }
     return redirect(PROFILE);
@@ -86,6 +91,8 @@ async function showProfile(
     session,
     user,
     sections,
+    passwords: deps.enabled.password,
+    mail: deps.hasMail,
     hasPassword: await deps.accounts.hasPassword(user.id),
     sessions: await deps.sessions.list(user.id),
   });

@@ -10,6 +10,10 @@ export interface ProfilePage {
   readonly session: BrowserSession;
   readonly user: User;
   readonly hasPassword: boolean;
+  /** Whether passwords are on offer. */
+  readonly passwords: boolean;
+  /** Whether this server sends mail. */
+  readonly mail: boolean;
   /** What each way to log in shows. */
   readonly sections: readonly Html[];
   readonly sessions: readonly SessionSummary[];
@@ -20,21 +24,27 @@ export function profileView(language: Language, page: ProfilePage): Html {
   const { user, session } = page;
   return html`<h1>${t.title}</h1>
 <dl class="facts"><dt>${language.texts.login.email}</dt><dd>${user.email}
-<span class="soft small">${user.emailVerified ? t.emailConfirmed : t.emailUnconfirmed}</span></dd></dl>
+<span class="soft small">${user.emailVerified ? t.emailConfirmed : t.emailUnconfirmed}</span>
+${page.mail ? html`<a class="small" href="/profile/email">${user.emailVerified ? t.changeEmail : t.confirmEmail}</a>` : ""}</dd></dl>
 <form method="post" action="/profile" class="inline">
 ${csrf(session)}
 <label for="name">${language.texts.signUp.name}
 <input id="name" name="name" type="text" autocomplete="name" maxlength="200" value="${user.name ?? ""}" required></label>
 <button class="plain">${t.save}</button>
 </form>
-<section aria-labelledby="password"><h2 id="password">${language.texts.login.password}</h2>
-<p>${page.hasPassword ? t.hasPassword : t.noPassword}</p>
-<p><a class="button plain" href="/profile/password">${page.hasPassword ? t.changePassword : t.addPassword}</a></p></section>
+${page.passwords ? passwordSection(language, page.hasPassword) : ""}
 ${page.sections}
 <section aria-labelledby="sessions"><h2 id="sessions">${t.sessions}</h2>
 <p class="soft">${t.sessionsLead}</p>
 <ul class="plain">${page.sessions.map((item) => sessionRow(language, item, session))}</ul>
 ${page.sessions.length > 1 ? endForm(session, "others", t.endOthers) : ""}</section>`;
+}
+
+function passwordSection(language: Language, has: boolean): Html {
+  const t = language.texts.profile;
+  return html`<section aria-labelledby="password"><h2 id="password">${language.texts.login.password}</h2>
+<p>${has ? t.hasPassword : t.noPassword}</p>
+<p><a class="button plain" href="/profile/password">${has ? t.changePassword : t.addPassword}</a></p></section>`;
 }
 
 export function passwordFormView(

@@ -10,6 +10,7 @@ export const en = {
     language: "Language",
   },
   login: {
+    emailOrPhone: "E-mail address or phone number",
     title: "Log in",
     email: "E-mail address",
     password: "Password",
@@ -31,6 +32,69 @@ export const en = {
     enrollTitle: "Add a second step",
     enrollLead:
       "This needs more than a password. Set up a second step; you will be asked for it from now on.",
+  },
+  codes: {
+    title: "Check that it is you",
+    useMail: "Get a code by e-mail",
+    useText: "Get a code by text message",
+    useTextSecond: "Use a text message",
+    willMail: "We send you an e-mail with a code and a link.",
+    willText: "We send you a text message with a code.",
+    send: "Send code",
+    mailed:
+      "If this address can be used here, a code is on its way to it. Enter the code, or open the link in the e-mail in this browser.",
+    texted: "If this number can be used here, a code is on its way to it.",
+    code: "Code",
+    nothingCame: "Nothing came?",
+    sendAgain: "Send a new code",
+    wrong: "This code is not right, or no longer good. Check it, or have a new one sent.",
+    tooOften: "Too many codes were asked for. Wait an hour and try again.",
+    linkHere: "You opened the link from the e-mail. Go on to finish here.",
+    elsewhereTitle: "Enter this code",
+    elsewhere: "You opened the link in another browser than the one you started in. Enter this code there:",
+    elsewhereWarning:
+      "Enter it only where you started yourself, and tell it to nobody. If you did not start anything, close this page.",
+  },
+  reset: {
+    forgot: "Forgot your password?",
+    title: "Set a new password",
+    lead: "We send you an e-mail with a link to set a new one.",
+    send: "Send link",
+    sentTitle: "Look into your mailbox",
+    sent: (email: string) =>
+      `If there is an account with ${email}, a link is on its way to it. It works for 30 minutes.`,
+    newLead: "You will be logged out everywhere.",
+    save: "Save password",
+    doneTitle: "Your password was changed",
+    done: "You were logged out everywhere. Log in with the new password.",
+  },
+  email: {
+    title: "E-mail address",
+    waiting: (email: string) => `Confirm ${email}`,
+    typeCode: "Enter the code from the e-mail that was sent there, or open its link in this browser.",
+    confirm: "Confirm address",
+    sendConfirmation: "Send a code to confirm it",
+    change: "Change the address",
+    changeLead: "The new address counts once you have confirmed it. The old one is told.",
+    linkLead: (email: string) => `Confirm that ${email} is your address?`,
+  },
+  phone: {
+    section: "Phone",
+    none: "Add a number to log in with a code by text message.",
+    add: "Add a number",
+    change: "Change number",
+    remove: "Remove number",
+    isFirstFactor: "You can log in with a code sent to it.",
+    isSecondFactor: "You can log in with it, and are asked for a code after your password.",
+    makeSecondFactor: "Ask for a code after the password",
+    dropSecondFactor: "Do not ask for a code after the password",
+    title: "Your phone",
+    number: "Number",
+    otherNumber: "Another number",
+    hint: "With the country code: +44 …",
+    invalid: "Enter the number with its country code, for example +44 7700 900123.",
+    notHere: "No text messages are sent to this country. Use another way.",
+    taken: "This number belongs to another account.",
   },
   totp: {
     title: "Code from your app",
@@ -65,6 +129,9 @@ export const en = {
     make: "Make new codes",
   },
   signUp: {
+    withCode: "Sign up without a password",
+    passwordKnown:
+      "This password is known from a leak, or says who you are. Attackers try such passwords first. Choose another one.",
     title: "Create your account",
     name: "Your name",
     passwordHint: "At least 12 characters",
@@ -135,6 +202,8 @@ export const en = {
     },
   },
   profile: {
+    confirmEmail: "Confirm",
+    changeEmail: "Change",
     title: "Profile",
     emailConfirmed: "confirmed",
     emailUnconfirmed: "not confirmed",
@@ -308,6 +377,7 @@ export const en = {
         `${code} is your code for ${host}. Valid for ${time}. Tell it to nobody.`,
     },
     verifyEmail: {
+      orCode: "Or enter this code:",
       subject: "Confirm your e-mail address",
       title: "Confirm your e-mail address",
       lead: (host: string) => `Confirm that you use this address at ${host}.`,
@@ -345,6 +415,22 @@ export const en = {
       leadWithoutInviter: (organization: string) => `You are invited to join ${organization}.`,
       link: "Look at the invitation",
       ignore: "If you do not know who invites you, ignore this message.",
+    },
+    noAccount: {
+      subject: "There is no account with this address",
+      title: "There is no account with this address",
+      lead: (host: string) =>
+        `Somebody tried to log in at ${host} with this address, which has no account there.`,
+      hint: "If that was you, use another address, or sign up.",
+      link: "Sign up",
+      ignore: "If it was not you, nothing has happened, and you need not do anything.",
+    },
+    emailChanged: {
+      subject: "Your e-mail address was changed",
+      title: "Your e-mail address was changed",
+      lead: (host: string) =>
+        `Your account at ${host} now has another e-mail address. This one is not used any more.`,
+      notYou: "If this was not you, tell the operator of the service at once.",
     },
     emailInUse: {
       subject: "You already have an account",

@@ -12,6 +12,7 @@ export const ja: Texts = {
     language: "言語",
   },
   login: {
+    emailOrPhone: "メールアドレスまたは電話番号",
     title: "ログイン",
     email: "メールアドレス",
     password: "パスワード",
@@ -33,6 +34,71 @@ export const ja: Texts = {
     enrollTitle: "2段階目の確認を追加する",
     enrollLead:
       "パスワードだけでは足りません。2段階目の確認方法を設定してください。次回からも確認が必要になります。",
+  },
+  codes: {
+    title: "ご本人の確認",
+    useMail: "メールでコードを受け取る",
+    useText: "SMSでコードを受け取る",
+    useTextSecond: "SMSを使う",
+    willMail: "コードとリンクをメールでお送りします。",
+    willText: "コードをSMSでお送りします。",
+    send: "コードを送る",
+    mailed:
+      "このメールアドレスが使える場合は、コードをお送りしています。コードを入力するか、メール内のリンクをこのブラウザーで開いてください。",
+    texted: "この電話番号が使える場合は、コードをお送りしています。",
+    code: "コード",
+    nothingCame: "届きませんか？",
+    sendAgain: "新しいコードを送る",
+    wrong:
+      "コードが正しくないか、使えなくなっています。ご確認のうえ、必要であれば新しいコードをお送りください。",
+    tooOften: "コードの送信回数が多すぎます。1時間ほど待ってから、もう一度お試しください。",
+    linkHere: "メールのリンクを開きました。続けるとここで完了します。",
+    elsewhereTitle: "このコードを入力してください",
+    elsewhere:
+      "手続きを始めたブラウザーとは別のブラウザーでリンクが開かれました。始めたブラウザーで次のコードを入力してください。",
+    elsewhereWarning:
+      "ご自身で手続きを始めた画面にだけ入力し、誰にも教えないでください。お心当たりがない場合は、このページを閉じてください。",
+  },
+  reset: {
+    forgot: "パスワードをお忘れですか？",
+    title: "新しいパスワードを設定",
+    lead: "新しいパスワードを設定するためのリンクをメールでお送りします。",
+    send: "リンクを送る",
+    sentTitle: "メールをご確認ください",
+    sent: (email: string) =>
+      `${email} のアカウントがある場合は、リンクをお送りしています。リンクは30分間有効です。`,
+    newLead: "すべての端末からログアウトされます。",
+    save: "パスワードを保存",
+    doneTitle: "パスワードを変更しました",
+    done: "すべての端末からログアウトしました。新しいパスワードでログインしてください。",
+  },
+  email: {
+    title: "メールアドレス",
+    waiting: (email: string) => `${email} の確認`,
+    typeCode: "お送りしたメールのコードを入力するか、メール内のリンクをこのブラウザーで開いてください。",
+    confirm: "アドレスを確認",
+    sendConfirmation: "確認用のコードを送る",
+    change: "アドレスを変更",
+    changeLead: "新しいアドレスは、確認が済むと有効になります。以前のアドレスにもお知らせします。",
+    linkLead: (email: string) => `${email} をご自身のアドレスとして確認しますか？`,
+  },
+  phone: {
+    section: "電話番号",
+    none: "電話番号を追加すると、SMSのコードでログインできます。",
+    add: "電話番号を追加",
+    change: "電話番号を変更",
+    remove: "電話番号を削除",
+    isFirstFactor: "この番号に届くコードでログインできます。",
+    isSecondFactor: "この番号でログインでき、パスワードの後にもコードを確認します。",
+    makeSecondFactor: "パスワードの後にコードを確認する",
+    dropSecondFactor: "パスワードの後のコード確認をやめる",
+    title: "電話番号",
+    number: "電話番号",
+    otherNumber: "別の電話番号",
+    hint: "国番号から入力してください（例: +81 …）",
+    invalid: "国番号を付けて入力してください（例: +81 90 1234 5678）。",
+    notHere: "この国へはSMSを送信していません。ほかの方法をお使いください。",
+    taken: "この電話番号は別のアカウントで使われています。",
   },
   totp: {
     title: "アプリのコード",
@@ -67,6 +133,9 @@ export const ja: Texts = {
     make: "新しいコードを作る",
   },
   signUp: {
+    withCode: "パスワードなしで登録",
+    passwordKnown:
+      "このパスワードは流出したものとして知られているか、ご自身の情報と同じです。攻撃者が最初に試すため、別のパスワードをお選びください。",
     title: "アカウントを作成",
     name: "お名前",
     passwordHint: "12文字以上",
@@ -139,6 +208,8 @@ export const ja: Texts = {
     },
   },
   profile: {
+    confirmEmail: "確認する",
+    changeEmail: "変更する",
     title: "プロフィール",
     emailConfirmed: "確認済み",
     emailUnconfirmed: "未確認",
@@ -356,6 +427,7 @@ export const ja: Texts = {
         `${host} のログインコードは ${code} です。有効期間は${time}です。誰にも教えないでください。`,
     },
     verifyEmail: {
+      orCode: "または、次のコードを入力してください。",
       subject: "メールアドレスの確認",
       title: "メールアドレスの確認",
       lead: (host) => `${host} でこのメールアドレスをお使いであることを確認してください。`,
@@ -393,6 +465,22 @@ export const ja: Texts = {
       leadWithoutInviter: (organization) => `${organization} への招待が届いています。`,
       link: "招待を見る",
       ignore: "招待した方にお心当たりがない場合は、このメールを無視してください。",
+    },
+    noAccount: {
+      subject: "このアドレスのアカウントはありません",
+      title: "このアドレスのアカウントはありません",
+      lead: (host: string) =>
+        `このメールアドレスで ${host} へのログインが試みられましたが、アカウントがありません。`,
+      hint: "ご本人の場合は、別のアドレスを使うか、新しく登録してください。",
+      link: "登録する",
+      ignore: "お心当たりがない場合は、何も変わっていませんので、このメールを無視してください。",
+    },
+    emailChanged: {
+      subject: "メールアドレスが変更されました",
+      title: "メールアドレスが変更されました",
+      lead: (host: string) =>
+        `${host} のアカウントのメールアドレスが変更されました。このアドレスは今後使われません。`,
+      notYou: "お心当たりがない場合は、すぐにサービスの運営者にご連絡ください。",
     },
     emailInUse: {
       subject: "すでにアカウントをお持ちです",

@@ -12,6 +12,8 @@ import { organizations } from "./0010-organizations.ts";
 import { roles } from "./0011-roles.ts";
 import { wire } from "./0012-wire.ts";
 import { secondFactors } from "./0014-second-factors.ts";
+import { loginCodes } from "./0015-login-codes.ts";
+import { phones } from "./0016-phones.ts";
 import { identities } from "./0017-identities.ts";
 import { sessionMethods } from "./0018-session-methods.ts";
 import { importedPasswords } from "./0030-imported-passwords.ts";
@@ -31,6 +33,8 @@ export const migrations: readonly Migration[] = [
   roles,
   wire,
   secondFactors,
+  loginCodes,
+  phones,
   identities,
   sessionMethods,
   importedPasswords,

@@ -10,6 +10,10 @@ import { passwordView } from "./views.ts";
 export interface PasswordMethodDeps {
   readonly kit: LoginKit;
   readonly accounts: Accounts;
+  /** Whether a forgotten password can be replaced by mail. */
+  readonly canReset: boolean;
+  /** Whether this way of saying who one is belongs to another method: a telephone number. */
+  readonly isOther: (identifier: string) => boolean;
 }
 
 /** The password of an account. */
@@ -20,7 +24,7 @@ export interface PasswordMethod extends LoginMethod {
 
 export const PASSWORD_PATH = "/login/password";
 
-export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): PasswordMethod {
+export function createPasswordMethod({ kit, accounts, ...deps }: PasswordMethodDeps): PasswordMethod {
   async function show(request: Request, flow: Flow, problem?: string, status = 200): Promise<Response> {
     const language = pickLanguage(request);
     const body = passwordView(language, {
@@ -30,6 +34,7 @@ export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): Pas
       others: await kit.others(flow, "password", language),
       problem,
       startAgain: startAddress(flow),
+      resetAddress: deps.canReset ? `/login/reset?flow=${flow.id}` : undefined,
     });
     const self = `${PASSWORD_PATH}?flow=${flow.id}`;
     const { title } = language.texts.login;
@@ -49,7 +54,7 @@ export function createPasswordMethod({ kit, accounts }: PasswordMethodDeps): Pas
     name: "password",
     attempt,
     offer: (flow, { texts }) =>
-      flow.userId === undefined
+      flow.userId === undefined && !deps.isOther(flow.identifier)
         ? { path: `${PASSWORD_PATH}?flow=${flow.id}`, label: texts.login.usePassword }
         : undefined,
     routes() {

@@ -13,6 +13,8 @@ export interface PasswordForm {
   readonly others: readonly Way[];
   readonly problem: string | undefined;
   readonly startAgain: string;
+  /** Where to get a new password; `undefined` when it cannot be mailed. */
+  readonly resetAddress: string | undefined;
 }
 
 export function passwordView(language: Language, form: PasswordForm): Html {
@@ -28,5 +30,6 @@ ${hiddenInputs(form.hidden)}
 <input id="password" name="password" type="password" autocomplete="current-password" required maxlength="${MAX_PASSWORD_LENGTH}" autofocus ${problemWith(form.problem)}></label>
 <div class="actions"><button>${t.submit}</button></div>
 </form>
+${form.resetAddress ? html`<p class="soft"><a href="${form.resetAddress}">${language.texts.reset.forgot}</a></p>` : ""}
 ${otherWays(language, form.others)}`;
 }
