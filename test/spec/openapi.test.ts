@@ -7,6 +7,7 @@ import { z } from "zod";
 import { type AdminSetup, openAdmin } from "../../packages/server/src/admin/testing.ts";
 import { snakeCase } from "../../packages/server/src/admin/wire.ts";
 import { clientMetadataSchema } from "../../packages/server/src/config.ts";
+import { mfaRoutes } from "../../packages/server/src/oauth/mfa-routes.ts";
 import { createMeRoutes, type MeRouteDeps } from "../../packages/server/src/vault/routes.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -65,16 +66,21 @@ describe("spec/openapi.yaml", () => {
   it("describes exactly the routes that the server mounts", () => {
     // Routes are made without touching what their handlers need.
     const me = createMeRoutes({} as MeRouteDeps);
-    const mounted = [...routesOf(setup.app), ...routesOf(me)];
+    const mfa = mfaRoutes({} as Parameters<typeof mfaRoutes>[0]);
+    const mounted = [...routesOf(setup.app), ...routesOf(me), ...routesOf(mfa)];
     assert.deepEqual(operations.map(({ name }) => name).toSorted(), [...new Set(mounted)].toSorted());
   });
 
   for (const { name, method, path } of operations)
     it(`is right that ${name} exists and asks for a token`, async () => {
       const address = new URL(path.replaceAll(/\{\w+\}/g, "x"), server.url);
-      const response = await fetch(address, { method });
+      const isMfa = path.startsWith("/mfa/");
+      const body = isMfa && method === "POST" ? JSON.stringify({ mfa_token: "x", client_id: "x" }) : null;
+      const response = await fetch(address, { method, body });
       assert.equal(response.status, 401);
-      assert.equal((await response.json()).code, "auth.token_missing");
+      const answer = await response.json();
+      if (isMfa) assert.equal(answer.error, "invalid_grant");
+      else assert.equal(answer.code, "auth.token_missing");
     });
 
   it("gives each operation a name of its own, a summary and one answer at least", () => {

@@ -234,7 +234,13 @@ function isSameKey(jwk: object, key: KeyObject): boolean {
 }
 
 /** Grants in which a user has a part: what a client without secret could do is in their hands. */
-const PUBLIC_GRANTS: readonly string[] = ["authorization_code", "refresh_token", "device_code", "passkey"];
+const PUBLIC_GRANTS: readonly string[] = [
+  "authorization_code",
+  "refresh_token",
+  "device_code",
+  "passkey",
+  "mfa",
+];
 
 /** The part of the configuration that clients refer to. */
 interface ClientReferences {

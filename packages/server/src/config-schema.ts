@@ -90,6 +90,7 @@ export const clientMetadataSchema = z.strictObject({
         "device_code",
         "token_vault",
         "passkey",
+        "mfa",
       ]),
     )
     .default(["authorization_code", "refresh_token"]),
@@ -189,6 +190,8 @@ const api = z.strictObject({
     .default({}),
   /** Refuse approvals that carry no authorization details. */
   requireDetails: z.boolean().default(false),
+  /** Users get no token for this API before they have proven a second factor. */
+  requireSecondFactor: z.boolean().default(false),
 });
 
 const loginUse = z.strictObject({

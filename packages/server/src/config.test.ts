@@ -278,7 +278,7 @@ describe("cross checks refuse", () => {
   for (const grant of ["client_credentials", "ciba", "token_vault"])
     it(`the grant ${grant} for a client without secret`, () => {
       refuses({ clients: [{ id: "spa", name: "App", grantTypes: ["authorization_code", grant] }] }, [
-        "clients.0: a client without secret or keys may use authorization_code, refresh_token, device_code, passkey only",
+        "clients.0: a client without secret or keys may use authorization_code, refresh_token, device_code, passkey, mfa only",
       ]);
     });
 

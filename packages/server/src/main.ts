@@ -289,7 +289,11 @@ async function createSlices(services: Services): Promise<Slices> {
   const { config, storage, clock } = services;
   const { accounts: users, sessions } = services.login;
   const approvals = createApprovals({ ...services, users, sessions, apis: config.apis });
-  const oauth = await createOAuth({ ...services, approvals, approvalOAuthErrors, users, sessions, acrOf });
+  const oauth = await createOAuth({
+    ...services,
+    secondFactors: services.login.secondFactors,
+    ...{ approvals, approvalOAuthErrors, users, sessions, acrOf },
+  });
   const vault = createVault({
     ...services,
     users,

@@ -57,6 +57,7 @@ export const shopApi: ApiConfig = {
   detailTypes: { purchase: { title: "Purchase" } },
   introspectionClients: [],
   requireDetails: false,
+  requireSecondFactor: false,
   rbac: { enforce: false, permissionsClaim: false },
   claims: {},
 };

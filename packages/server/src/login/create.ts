@@ -17,7 +17,7 @@ import { createConfirmEmail } from "./email/index.ts";
 import { createFlows } from "./flows.ts";
 import { createImportAccounts, type ImportAccounts } from "./import-accounts.ts";
 import { createImportedForms } from "./imported-forms.ts";
-import type { Accounts, EndTokens, Sessions } from "./index.ts";
+import type { Accounts, EndTokens, SecondFactors, Sessions } from "./index.ts";
 import { createLoginKit } from "./kit.ts";
 import { createLockout } from "./lockout.ts";
 import { type ConnectionUse, createFederation } from "./methods/connection/create.ts";
@@ -26,11 +26,14 @@ import { passkeyGrant } from "./methods/passkey/grant.ts";
 import { createManagePasskeys } from "./methods/passkey/manage.ts";
 import { createPasskeys } from "./methods/passkey/passkeys.ts";
 import { createSignUpWithPasskey } from "./methods/passkey/sign-up.ts";
+import { createRecoveryCodes } from "./methods/recovery-code/codes.ts";
 import { createPhones } from "./methods/sms-code/phones.ts";
+import { createTotpFactors } from "./methods/totp/factors.ts";
 import { createPasswords } from "./passwords.ts";
 import { createPasswordReset } from "./reset/index.ts";
 import { createResets } from "./reset/resets.ts";
 import { loginRoutes } from "./routes.ts";
+import { createSecondFactors } from "./second-factors.ts";
 import { createSending, DEFAULT_SENDING, type SendingLimits } from "./sending.ts";
 import { createSessions, type SessionLifetime } from "./sessions.ts";
 import { createSignUpByCode } from "./sign-up-code.ts";
@@ -39,6 +42,7 @@ import { createSignUpByCode } from "./sign-up-code.ts";
 export interface Login {
   readonly accounts: Accounts;
   readonly sessions: Sessions;
+  readonly secondFactors: SecondFactors;
   /** Makes users that another system had. */
   readonly importAccounts: ImportAccounts;
   /** The pages; built once the OAuth core exists, whose interactions they end. */
@@ -125,6 +129,11 @@ export async function createLogin(deps: {
   return {
     accounts,
     sessions,
+    secondFactors: createSecondFactors({
+      ...{ storage, audit, issuer, lockout, passkeys, phones },
+      factors: createTotpFactors(deps),
+      recoveryCodes: createRecoveryCodes(deps),
+    }),
     grants: [passkeyGrant({ passkeys, signUpWithPasskey, clock })],
     importAccounts: createImportAccounts(deps),
     sweep: async () =>

@@ -109,6 +109,46 @@ export interface Users {
   find(id: string): Promise<User | undefined>;
 }
 
+/** Second factors, as grants without pages use them. */
+export interface SecondFactors {
+  /** What a user has set up; `isEnrolled` also when that is a passkey or a telephone. */
+  of(userId: string): Promise<{
+    readonly apps: readonly { readonly id: string }[];
+    readonly recoveryCodes: number;
+    readonly isEnrolled: boolean;
+  }>;
+  /** Uses up a code of an authenticator app. Wrong ones lock it, together with those on the pages. */
+  proveOtp(userId: string, code: string): Promise<"proven" | "wrong" | "locked">;
+  /** Uses up a recovery code of a user who has an authenticator app, and makes a new one in its place. */
+  proveRecoveryCode(userId: string, code: string): Promise<{ readonly next: string } | "wrong" | "locked">;
+  /** A first authenticator app, with recovery codes; neither counts before `confirm`. `undefined` for a user who has a factor. */
+  begin(
+    userId: string,
+    label: string,
+  ): Promise<
+    | {
+        readonly id: string;
+        readonly secret: Secret;
+        /** `otpauth:` with the secret, for a picture. */
+        readonly uri: string;
+        readonly recoveryCodes: readonly string[];
+        readonly recoveryCodeHashes: readonly string[];
+      }
+    | undefined
+  >;
+  /** Takes the first code of an app that was begun, while the user has no other factor. */
+  confirm(
+    userId: string,
+    begun: {
+      readonly factor: string;
+      readonly code: string;
+      readonly recoveryCodeHashes: readonly string[];
+    },
+  ): Promise<"proven" | "wrong" | "locked">;
+  /** Takes away an app that does not count yet. */
+  removePending(userId: string, id: string): Promise<boolean>;
+}
+
 /** A hash in the form `$argon2id$…`, of a password that was found fit. */
 export type PasswordHash = string & { readonly fit: true };
 

@@ -57,11 +57,12 @@ const MAX_CACHED = 10_000;
 const CLIENT_ID = /^[\x21-\x7e]{1,2048}$/;
 
 /** Names of the grants that the core answers; the others are answered without it. */
-const CORE_GRANT_TYPES: Readonly<Record<string, string>> = {
+const CORE_GRANT_TYPES: Readonly<Record<string, string | readonly string[]>> = {
   authorization_code: "authorization_code",
   refresh_token: "refresh_token",
   client_credentials: "client_credentials",
   ciba: "urn:openid:params:grant-type:ciba",
+  mfa: ["http://auth0.com/oauth/grant-type/mfa-otp", "http://auth0.com/oauth/grant-type/mfa-recovery-code"],
   passkey: "urn:okta:params:oauth:grant-type:webauthn",
   device_code: "urn:ietf:params:oauth:grant-type:device_code",
 };
@@ -206,7 +207,7 @@ function authenticationOf(
 export function toCoreMetadata(client: StoredClient, apis: readonly ApiConfig[]): AdapterPayload | undefined {
   if (client.disabledAt !== undefined) return undefined;
   const grantTypes = client.grantTypes
-    .map((type) => CORE_GRANT_TYPES[type])
+    .flatMap((type) => CORE_GRANT_TYPES[type])
     .filter((type) => type !== undefined);
   return {
     client_id: client.id,

@@ -11,7 +11,7 @@ import type { NodeHandler } from "../http/server.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Log } from "../lib/log.ts";
-import type { BrowserSessions, Users } from "../login/index.ts";
+import type { BrowserSessions, SecondFactors, Users } from "../login/index.ts";
 import type { Organizations } from "../organizations/index.ts";
 import type { Roles } from "../roles/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -32,6 +32,7 @@ import { oauthEvents } from "./events.ts";
 import * as ciba from "./grants/ciba.ts";
 import * as clientCredentials from "./grants/client-credentials.ts";
 import * as device from "./grants/device.ts";
+import { mfaGrants } from "./grants/mfa.ts";
 import * as refresh from "./grants/refresh.ts";
 import type { DirectGrant, Interactions, OwnGrant, RequireToken } from "./index.ts";
 import { createInteractions } from "./interactions.ts";
@@ -41,6 +42,8 @@ import { JWKS_MAX_AGE_SECONDS } from "./key-store.ts";
 import { loadSigningKeys } from "./keys.ts";
 import { createLiveness } from "./liveness.ts";
 import { createHintedLogout } from "./logout.ts";
+import { mfaRoutes } from "./mfa-routes.ts";
+import { createMfaTokens } from "./mfa-tokens.ts";
 import { createOrganizationChoice } from "./organization-choice.ts";
 import { createOwnGrants } from "./own-grants.ts";
 import { errorPage } from "./pages.ts";
@@ -50,6 +53,7 @@ import { toRequest } from "./request.ts";
 import { createResources, type Resources } from "./resources.ts";
 import { createRevocations, type Revocations } from "./revocations.ts";
 import { createRotation } from "./rotation.ts";
+import { createDemand } from "./second-factor-demand.ts";
 import { joinSession } from "./session-clients.ts";
 import { createSignedTokens } from "./signed-tokens.ts";
 import { sweepExpired } from "./store.ts";
@@ -105,6 +109,7 @@ export async function createOAuth(deps: {
   acrOf: (amr: readonly string[]) => string;
   organizations: Organizations;
   roles: Roles;
+  secondFactors: SecondFactors;
 }): Promise<OAuth> {
   const { config, storage, clock, clients, users, sessions, approvals, audit } = deps;
   const algorithms = new Set(["RS256", "ES256", ...config.apis.map((api) => api.signingAlgorithm)] as const);
@@ -125,7 +130,11 @@ export async function createOAuth(deps: {
   const nonceSecret = config.dpop.requireNonce ? deps.keyring.derive("dpop-nonces") : undefined;
   const { organizations } = deps;
   const claims = createAuthorizationClaims({ ...deps, resources, idTokenClaims: config.idToken.claims });
+  const mfaTokens = createMfaTokens({ storage, clock });
+  const { secondFactors } = deps;
+  const demandSecondFactor = createDemand({ clients, secondFactors, mfaTokens, organizations });
   const provider = createProvider({
+    demandSecondFactor,
     organizations,
     claims,
     chooseOrganization: createOrganizationChoice({ organizations, clients, sessions }),
@@ -151,7 +160,16 @@ export async function createOAuth(deps: {
     audit.append({ action: oauthEvents.refreshReused, clientId, userId, outcome: "refused" });
   provider.registerGrantType(
     "refresh_token",
-    refresh.refreshGrant({ provider, clients, resources, rotation, onReuse, organizations, claims }),
+    refresh.refreshGrant({
+      provider,
+      clients,
+      resources,
+      rotation,
+      onReuse,
+      organizations,
+      claims,
+      demandSecondFactor,
+    }),
     [...refresh.parameters],
   );
   provider.registerGrantType(ciba.grantType, ciba.cibaGrant({ provider, approvals, resources, clock }), [
@@ -192,6 +210,8 @@ export async function createOAuth(deps: {
     }),
   });
   const cors = createCors({ clients });
+  const direct = { provider, clients, resources, organizations };
+  addDirectGrants(direct, mfaGrants({ mfaTokens, secondFactors, acrOf: deps.acrOf }));
   const ownGrants = createOwnGrants({ clients });
   const backChannelLogout = createBackChannelLogout({
     ...deps,
@@ -203,11 +223,11 @@ export async function createOAuth(deps: {
     resources,
     addGrants: ownGrants.add,
     cors,
-    addDirectGrants: (grants) => addDirectGrants({ provider, clients, resources, organizations }, grants),
+    addDirectGrants: (grants) => addDirectGrants(direct, grants),
     maintainKeys: keys.maintain,
     outboxHandlers: backChannelLogout.outboxHandlers,
     tellEndedSessions: backChannelLogout.tick,
-    sweep: async () => void (await sweepExpired(storage, clock.now())),
+    sweep: async () => void (await Promise.all([sweepExpired(storage, clock.now()), mfaTokens.sweep()])),
     handler: createEdge({
       issuer: config.issuer,
       provider,
@@ -228,7 +248,10 @@ export async function createOAuth(deps: {
         : undefined,
     }),
     interactions: createInteractions({ provider, clients, resources, organizations }),
-    routes: deviceRoutes({ sessions, device: createDeviceFlow({ ...deps, provider, resources }) }),
+    routes: deviceRoutes({ sessions, device: createDeviceFlow({ ...deps, provider, resources }) }).route(
+      "/",
+      mfaRoutes({ mfaTokens, secondFactors, users }),
+    ),
   };
 }
 

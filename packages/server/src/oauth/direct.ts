@@ -56,17 +56,27 @@ function directGrant(deps: DirectDeps, grant: DirectGrant): (ctx: GrantContext) 
     const dPoP = await grantTools.validateDpop(provider, ctx);
     grantTools.checkDpopRequired(provider, ctx, dPoP);
     const cert = grantTools.checkMtlsCert(provider, ctx);
-    const target = resolveTarget(resources, ctx, client);
+    const asked = resolveTarget(resources, ctx, client);
 
     checkOrganizationParameter(ctx, client);
     const answer = await grant.prove({ client, params: paramsOf(ctx, grant) });
     if ("error" in answer) throw refusal(ctx, answer);
+    const target = answer.target ? resolveTarget(resources, withTarget(ctx, answer.target), client) : asked;
     const organization = await enterOrganization(deps, ctx, answer);
     const { stored, source } = await makeSource(provider, ctx, answer, target);
     // Before any token comes of it: claims and roles are those of the organization.
     if (organization) await deps.organizations.bindGrant(stored.jti, organization.id, answer.userId);
     await issue(ctx, source, stored, { gty: grant.name, entityLabel: "proof", cert, dPoP });
+    Object.assign(ctx.body as object, answer.members);
   };
+}
+
+function withTarget(
+  ctx: GrantContext,
+  { audience, scope }: NonNullable<DirectProof["target"]>,
+): GrantContext {
+  Object.assign(ctx.oidc.params, { resource: audience, scope, organization: undefined });
+  return ctx;
 }
 
 function checkOrganizationParameter({ oidc }: GrantContext, client: StoredClient): void {

@@ -91,6 +91,10 @@ export interface DirectProof {
   readonly authenticatedAt: number;
   /** By what, in the words of an organization's connections: `password`, `passkey`, `code`. */
   readonly connection?: string | undefined;
+  /** The tokens that the proof is for, whatever its request asks for; absent: what it asks for. */
+  readonly target?: { readonly audience: string; readonly scope: string } | undefined;
+  /** More members of the answer. */
+  readonly members?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Why a proof does not count. The caller is told no more than this says. */

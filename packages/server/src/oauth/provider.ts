@@ -23,6 +23,7 @@ import { type ChooseOrganization, requireOrganizations } from "./organization-ch
 import { errorPage, loggedOutPage, logoutPage } from "./pages.ts";
 import { promptPolicy } from "./prompts.ts";
 import { audiencesOf, type Resource, type Resources } from "./resources.ts";
+import type { DemandSecondFactor } from "./second-factor-demand.ts";
 import { endStolenCodes } from "./stolen-codes.ts";
 import { addClaims } from "./token-claims.ts";
 
@@ -77,6 +78,7 @@ export interface ProviderDeps {
   readonly organizations: Organizations;
   readonly chooseOrganization: ChooseOrganization;
   readonly claims: AuthorizationClaims;
+  readonly demandSecondFactor: DemandSecondFactor;
   readonly cookieKeys: readonly string[];
   readonly privateJwks: readonly JWK[];
 }
@@ -220,6 +222,7 @@ function discoveryOf(config: Config) {
   return {
     backchannel_logout_supported: true,
     backchannel_logout_session_supported: true,
+    mfa_challenge_endpoint: `${config.issuer}mfa/challenge`,
     ...(dynamic ? { registration_endpoint: `${config.issuer}oidc/register` } : {}),
     ...(clientIdDocuments ? { client_id_metadata_document_supported: true } : {}),
   };
@@ -391,14 +394,17 @@ async function grantIn<G extends { jti: string }>(
 
 /** At the token endpoint: no more than the user's roles permit, where the API asks for that. */
 async function permittedScopes(
-  { oidc }: KoaContextWithOIDC,
-  { claims }: ProviderDeps,
+  ctx: KoaContextWithOIDC,
+  { claims, demandSecondFactor }: ProviderDeps,
   resource: Resource,
   scopes: readonly string[],
 ): Promise<readonly string[]> {
+  const { oidc } = ctx;
   if (oidc.route !== "token" || !oidc.account) return scopes;
   const { AuthorizationCode, RefreshToken, DeviceCode, BackchannelAuthenticationRequest } = oidc.entities;
   const source = AuthorizationCode ?? RefreshToken ?? DeviceCode ?? BackchannelAuthenticationRequest;
+  // What was asked for, of which the API's own scopes are counted again when the tokens are made.
+  if (source) await demandSecondFactor(ctx, resource, source, [...source.scopes]);
   return claims.permitted({ userId: oidc.account.accountId, grantId: source?.grantId }, resource, scopes);
 }
 

@@ -10,6 +10,8 @@ export interface Resource {
   readonly signingAlgorithm: ApiConfig["signingAlgorithm"];
   readonly accessTokenTtlSeconds: number;
   readonly rbac: ApiConfig["rbac"];
+  /** Its users' tokens need a log-in with two factors. */
+  readonly requireSecondFactor: boolean;
   /** Claims of its access tokens, by name. */
   readonly claims: ApiConfig["claims"];
   /** Which of the scopes a client may have; `undefined` when it may not ask for this API at all. */
@@ -71,6 +73,7 @@ export function createResources(config: Pick<Config, "issuer" | "apis">): Resour
         signingAlgorithm: api.signingAlgorithm,
         accessTokenTtlSeconds: api.accessTokenTtlSeconds,
         rbac: api.rbac,
+        requireSecondFactor: api.requireSecondFactor,
         claims: api.claims,
         scopesFor: (client) => client.apis[api.audience]?.scopes.filter((scope) => scope in api.scopes),
       }),
@@ -92,6 +95,7 @@ function ownResource(
     scopes,
     signingAlgorithm: "ES256",
     accessTokenTtlSeconds: OWN_TOKEN_TTL_SECONDS,
+    requireSecondFactor: false,
     rbac: { enforce: false, permissionsClaim: false },
     claims: {},
     scopesFor,

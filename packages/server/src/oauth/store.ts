@@ -14,6 +14,20 @@ export interface OAuthTables {
     created_at: number;
     updated_at: number;
   };
+  mfa_tokens: {
+    token_hash: string;
+    client_id: string;
+    user_id: string;
+    grant_id: string;
+    audience: string;
+    scope: string;
+    amr: string;
+    authenticated_at: number;
+    pending_factor: string | null;
+    pending_codes: string | null;
+    expires_at: number;
+    consumed_at: number | null;
+  };
   client_switches: { id: string; disabled_at: number | null };
   signing_keys: {
     kid: string;

@@ -8,6 +8,7 @@ import type { ClientRegistry, StoredClient } from "../clients.ts";
 import { type GrantContext, grantTools, issueIdToken, revokeGrant } from "../internals.ts";
 import type { Resource, Resources } from "../resources.ts";
 import type { Rotation } from "../rotation.ts";
+import type { DemandSecondFactor } from "../second-factor-demand.ts";
 import { OIDC_SCOPES } from "../token-claims.ts";
 
 export const parameters: readonly string[] = ["refresh_token", "scope", "resource", "organization"];
@@ -23,6 +24,7 @@ export interface RefreshGrantDeps {
   readonly rotation: Rotation;
   readonly organizations: Organizations;
   readonly claims: AuthorizationClaims;
+  readonly demandSecondFactor: DemandSecondFactor;
   /** Called when a used token came back too late; its whole family is dead by then. */
   readonly onReuse: (token: { clientId: string; userId: string }) => Promise<void>;
 }
@@ -63,6 +65,13 @@ export function refreshGrant(deps: RefreshGrantDeps): (ctx: GrantContext) => Pro
       found,
       resolveTarget(deps.resources, ctx, found, client),
     );
+    if (target.resource) {
+      // A used token that comes back ends its family before anything is asked of its user.
+      if (found.consumed) await followSuccessor(deps, ctx, found, await deps.rotation.successorOf(presented));
+      const kept = found.scopes.has("offline_access") ? ["offline_access"] : [];
+      const scopes = [...new Set([...target.oidcScopes, ...kept, ...target.scopes])];
+      await deps.demandSecondFactor(ctx, target.resource, found, scopes);
+    }
     const { token, value } = await rotateIfNeeded(deps, ctx, found, presented, client);
     ctx.oidc.entity("RefreshToken", token);
     await issue(provider, ctx, { token, value, grant, account, target, cert, thumbprint: proof?.thumbprint });

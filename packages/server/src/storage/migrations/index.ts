@@ -17,6 +17,7 @@ import { phones } from "./0016-phones.ts";
 import { identities } from "./0017-identities.ts";
 import { sessionMethods } from "./0018-session-methods.ts";
 import { importedPasswords } from "./0030-imported-passwords.ts";
+import { mfaTokens } from "./0031-mfa-tokens.ts";
 
 /** Every step of the schema, in order. A new one is a file here and a line at the end. */
 export const migrations: readonly Migration[] = [
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   identities,
   sessionMethods,
   importedPasswords,
+  mfaTokens,
 ];

@@ -11,6 +11,10 @@ export interface RecoveryCodes {
   count(userId: string): Promise<number>;
   /** Makes ten new codes in place of all earlier ones. They are told here and never again. */
   replace(on: Queryable, userId: string): Promise<readonly string[]>;
+  /** New codes, with the hashes by which they can be added later. Default: ten. */
+  draft(count?: number): { readonly codes: readonly string[]; readonly hashes: readonly string[] };
+  /** Lets drafted codes count, beside those that are there. */
+  add(on: Queryable, userId: string, hashes: readonly string[]): Promise<void>;
   /** Uses up a code, however it is spaced; false when it is unknown, another's or was used before. */
   spend(userId: string, code: string): Promise<boolean>;
   removeAll(userId: string): Promise<void>;
@@ -35,6 +39,17 @@ export function createRecoveryCodes(deps: { storage: Storage; clock: Clock }): R
         .where("consumed_at", "is", null)
         .execute();
       return rows.length;
+    },
+    draft(count = COUNT) {
+      const codes = Array.from({ length: count }, newCode);
+      return { codes, hashes: codes.map((code) => tokenHash(normalForm(code))) };
+    },
+    async add(on, userId, hashes) {
+      const created_at = clock.now();
+      await table(on)
+        .insertInto("recovery_codes")
+        .values(hashes.map((code_hash) => ({ user_id: userId, code_hash, created_at, consumed_at: null })))
+        .execute();
     },
     async replace(on, userId) {
       const codes = Array.from({ length: COUNT }, newCode);
