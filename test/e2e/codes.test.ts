@@ -382,6 +382,7 @@ for (const engine of engines) {
       it("without a password makes the account once the code came back", async () => {
         const email = address();
         const { agent, page } = await open(server, { email, with: "code" });
+        assert.ok(!page.text.includes("/login/password"), "there is no other way yet");
         assert.equal((await agent.submit(page, { code: "000000" })).status, 401);
         assert.equal(await isLoggedIn(agent), false);
         await agent.submit(page, { code: codeIn(await nextMail(email)) });

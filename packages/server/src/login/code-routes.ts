@@ -115,7 +115,8 @@ export function codeRoutes(deps: CodeRouteDeps, pages: CodePages): Hono {
       hidden: kit.hiddenFields(request, flow),
       identifier: pages.shownTo ? await pages.shownTo(flow) : flow.identifier,
       client: await kit.clientOf(flow),
-      others: await kit.others(flow, pages.name, language),
+      // Somebody who has no account yet has no other way.
+      others: pages.purpose === "sign-up" ? [] : await kit.others(flow, pages.name, language),
       startAgain: startAddress(flow),
       problem,
     });
