@@ -5,6 +5,7 @@ import { engines } from "../support/engines.ts";
 import {
   authorize,
   logIn,
+  PASSWORD,
   type Person,
   redeem,
   relyingParty,
@@ -12,6 +13,7 @@ import {
   tokenRequest,
 } from "../support/person.ts";
 import { APP_URL, SHOP, startTestServer, TEST_SECRET, type TestServer } from "../support/server.ts";
+import { createUserAgent, type Page } from "../support/user-agent.ts";
 
 const toApp = { stopAt: (target: string) => target.startsWith(APP_URL) };
 const ROLES_CLAIM = "https://app.example/roles";
@@ -398,6 +400,122 @@ for (const engine of engines)
         await settings.setConnections(open.id, [{ connection: "password", auto_membership: true }]);
         const tokens = await logIn(server.url, person.agent, { organization: open.id });
         assert.equal(tokens.claims()?.["org_id"], open.id);
+      });
+    });
+
+    describe("the log-in pages", () => {
+      async function passkeysOnly(domain?: string) {
+        const { settings } = server.services.organizations;
+        const organization = await makeOrganization();
+        await settings.setConnections(organization.id, [{ connection: "passkey", auto_membership: false }]);
+        if (domain) await settings.addDomain(organization.id, { domain, verified: true });
+        return organization;
+      }
+      const pathOf = (page: Page) => new URL(page.address).pathname;
+      /** Without what differs from flow to flow and from address to address. */
+      const plain = (page: Page, email: string) =>
+        page.text
+          .replaceAll(email, "EMAIL")
+          .replaceAll(encodeURIComponent(email), "EMAIL")
+          .replace(/[\w-]{43}/g, "TOKEN");
+
+      it("name the organization, offer what it takes, and refuse everything else", async () => {
+        const person = await signUp(server.url);
+        const organization = await passkeysOnly();
+        const agent = createUserAgent();
+        const asked = { organization: organization.name };
+        const { page } = await authorize(await relyingParty(server.url), agent, asked);
+        assert.ok(page.text.includes(`For ${organization.display_name}`));
+        assert.doesNotMatch(page.text, /Sign up/);
+        const next = await agent.submit(page, { email: person.email });
+        assert.equal(pathOf(next), "/login/passkey");
+        assert.doesNotMatch(next.text, /Use your password/);
+        const { search } = new URL(next.address);
+        assert.equal((await agent.open(`${server.url}login/password${search}`)).status, 400);
+        const forged = { ...next, forms: [{ ...next.forms[0], action: "/login/password" }] } as Page;
+        assert.equal((await agent.submit(forged, { password: PASSWORD })).status, 403);
+        const both = await agent.submit(page, { email: person.email, password: PASSWORD });
+        assert.equal(
+          pathOf(both),
+          "/login/passkey",
+          "a password that was filled in at once does not count either",
+        );
+        assert.equal(
+          (await agent.open(`${server.url}signup?organization=${organization.id}`)).address.includes(
+            "/login",
+          ),
+          true,
+        );
+        const fields = {
+          ...page.forms[0]?.fields,
+          name: "Mallory",
+          email: "m@example.com",
+          password: PASSWORD,
+        };
+        const signUpPage = { ...page, forms: [{ action: "/signup", method: "post", fields }] } as Page;
+        assert.equal((await agent.submit(signUpPage, {})).status, 404);
+        assert.equal((await agent.fetch(`${server.url}profile`)).status, 303, "nobody is logged in");
+      });
+
+      it("lead by the domain of an address alone, whether or not somebody has it", async () => {
+        const domain = `acme-${++made}.example`;
+        await passkeysOnly(domain);
+        const known = await signUp(server.url, `known@${domain}`);
+        const pages = await Promise.all(
+          [known.email, `nobody@${domain}`].map(async (email) => {
+            const agent = createUserAgent();
+            const page = await agent.submit(await agent.open(`${server.url}login`), { email });
+            return [pathOf(page), page.status, plain(page, email)];
+          }),
+        );
+        assert.deepEqual(pages[0], pages[1]);
+        assert.equal(pages[0]?.[0], "/login/passkey");
+        for (const email of [
+          `known@sub.${domain}`,
+          `known@${domain}.example`,
+          `${domain}`,
+          `a@${domain}@example.com`,
+        ]) {
+          const agent = createUserAgent();
+          const page = await agent.submit(await agent.open(`${server.url}login`), { email });
+          assert.equal(pathOf(page), "/login/password", email);
+        }
+      });
+
+      it("say so when an organization takes no way of logging in that is here", async () => {
+        const organization = await makeOrganization();
+        const { settings } = server.services.organizations;
+        await settings.setConnections(organization.id, [{ connection: "code", auto_membership: false }]);
+        const agent = createUserAgent();
+        const start = await agent.open(`${server.url}login?organization=${organization.id}`);
+        const page = await agent.submit(start, { email: "anne@example.com" });
+        assert.match(page.text, /does not take this way of logging in/);
+      });
+
+      it("offer sign-up first to somebody who is invited, for that address alone", async () => {
+        const organization = await makeOrganization();
+        const email = `invited-${++made}@example.com`;
+        const body = { email, roles: [], ttl_seconds: 3_600, language: "en" };
+        const { address } = await server.services.organizations.invitations.create(
+          organization.id,
+          body,
+          undefined,
+        );
+        const invitation = new URL(address).searchParams.get("invitation") ?? "";
+        const agent = createUserAgent();
+        const { page } = await authorize(await relyingParty(server.url), agent, { invitation });
+        assert.equal(pathOf(page), "/signup");
+        assert.match(page.text, new RegExp(`value="${email}" readonly`));
+        assert.ok(page.text.includes(`For ${organization.display_name}`));
+        const other = { name: "Test Person", email: "mallory@example.com", password: PASSWORD };
+        const next = await agent.submit(page, other);
+        assert.match(next.text, new RegExp(`Join ${organization.display_name}`));
+        assert.equal(await server.services.login.accounts.findByEmail("mallory@example.com"), undefined);
+        const gone = createUserAgent();
+        const { page: open } = await authorize(await relyingParty(server.url), gone, {
+          invitation: `${invitation.slice(0, -1)}!`,
+        });
+        assert.doesNotMatch(open.text, /readonly|For Acme/);
       });
     });
 

@@ -349,6 +349,7 @@ function composeApp(services: Services, slices: Slices): Hono<{ Bindings: HttpBi
   app.route(
     "/",
     services.login.routes({
+      organizations: services.organizations,
       interactions: slices.oauth.interactions,
       clients: services.clients,
       cors: slices.oauth.cors,

@@ -15,6 +15,7 @@ import { createChangePassword } from "./change-password.ts";
 import { createCodes } from "./codes.ts";
 import { createConfirmEmail } from "./email/index.ts";
 import { createFlows } from "./flows.ts";
+import { createHomeRealm, type LoginOrganizations } from "./home-realm.ts";
 import { createImportAccounts, type ImportAccounts } from "./import-accounts.ts";
 import { createImportedForms } from "./imported-forms.ts";
 import type { Accounts, EndTokens, SecondFactors, Sessions } from "./index.ts";
@@ -58,6 +59,7 @@ export interface LateDeps {
   readonly interactions: Interactions;
   readonly clients: Clients;
   readonly formTargets: () => readonly string[];
+  readonly organizations: LoginOrganizations;
   readonly cors: Pick<Cors, "preflightHeaders" | "answerHeaders">;
 }
 
@@ -149,6 +151,7 @@ export async function createLogin(deps: {
     routes(late) {
       const browser = createBrowserToken(issuer);
       let methods: readonly LoginMethod[] = [];
+      const home = createHomeRealm(late.organizations);
       const kit = createLoginKit({
         ...late,
         flows,
@@ -158,6 +161,7 @@ export async function createLogin(deps: {
         clock,
         methods: () => methods,
         proven: (flow, userId) => federation.manageIdentities.addParked(flow.id, userId),
+        home,
         requireSecondFactor: deps.requireSecondFactor ?? false,
       });
       const made = createMethods({
@@ -180,6 +184,7 @@ export async function createLogin(deps: {
         browser,
         flows,
         kit,
+        home,
         methods,
         password: made.password,
         passkey: made.passkey,

@@ -23,6 +23,11 @@ export interface FlowRequest {
   readonly invitation?: string | undefined;
   /** A new password is set at its end, in place of logging in. */
   readonly resetId?: string | undefined;
+  /**
+   * The connection that vouched for this person already: their own account is to be linked once they have proven
+   * that as well, by whatever way, and then both count.
+   */
+  readonly linking?: MethodName | undefined;
   /** What this browser's session had proven before, for a log-in that only adds to it; `at` in milliseconds. */
   readonly carried?:
     | {

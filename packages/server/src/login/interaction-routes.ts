@@ -60,7 +60,9 @@ function toLogin(deps: LoginRouteDeps, interaction: Interaction, path: string): 
   if (interaction.acrValues.length > 0) address.searchParams.set("acr", interaction.acrValues.join(" "));
   if (interaction.connection) address.searchParams.set("connection", interaction.connection);
   if (interaction.mustAuthenticate) address.searchParams.set("again", "1");
-  if (interaction.signUpFirst && deps.signUp) address.pathname = "/signup";
+  if (interaction.organization) address.searchParams.set("organization", interaction.organization);
+  if (interaction.invitation) address.searchParams.set("invitation", interaction.invitation);
+  if ((interaction.signUpFirst || interaction.invitation) && deps.signUp) address.pathname = "/signup";
   return redirect(address.pathname + address.search);
 }
 

@@ -6,11 +6,12 @@ import type { Clock } from "../lib/clock.ts";
 import type { Client, Clients } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
-import { ACR, type Acr, type Amr, acrOf, satisfies } from "./amr.ts";
+import { ACR, type Acr, type Amr, acrOf, type MethodName, satisfies } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
 import { loginEvents } from "./events.ts";
 import type { Flow, Flows, Proof } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
+import type { HomeRealm } from "./home-realm.ts";
 import type { BrowserSession, Sessions } from "./index.ts";
 import type { LoginMethod } from "./methods/index.ts";
 import { messageView } from "./views.ts";
@@ -36,7 +37,7 @@ export interface LoginKit {
   /** Renders a page of the flow; forms in it carry `hiddenFields(flow)`. */
   page(
     request: Request,
-    flow: Pick<Flow, "clientId" | "id"> | undefined,
+    flow: Pick<Flow, "clientId" | "id" | "organizationId"> | undefined,
     page: {
       title: string;
       /** What was wrong with the last try. */
@@ -81,6 +82,12 @@ export interface LoginKit {
   recent(request: Request, returnTo: string): Promise<BrowserSession | Response>;
   /** A form of the profile, from somebody who proved who they are recently. */
   readRecentForm(c: LoginContext, returnTo: string): Promise<RecentForm | Response>;
+  /** This kit for one method's pages: they are there only in log-ins that take it as a first factor. */
+  only(method: MethodName): LoginKit;
+  /** Whether a first factor counts in this log-in. */
+  takes(flow: Pick<Flow, "organizationId">, method: MethodName): Promise<boolean>;
+  /** What to say to somebody whose organization logs in otherwise. */
+  notTaken(request: Request, flow: Flow): Promise<Response>;
   /** What to say when the flow is over. */
   expired(request: Request): Promise<Response>;
 }
@@ -116,6 +123,7 @@ export interface LoginKitDeps {
   readonly clock: Clock;
   /** Filled after the methods were made; they are made with this kit. */
   readonly methods: () => readonly LoginMethod[];
+  readonly home: HomeRealm;
   /** Whether everybody needs a second factor. */
   readonly requireSecondFactor: boolean;
   /** Origins beside the app's that a log-in may lead to through redirects: providers. */
@@ -178,17 +186,18 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     if (!(await flows.end(flow))) return expired(request);
     await deps.proven(flow, userId);
     const carriedAt = flow.carried?.at;
+    const methods = flow.linking === undefined ? flow.methods : [...flow.methods, flow.linking];
     const cookie = await sessions.start(
       request,
       { id: userId },
-      { amr: flow.amr, methods: flow.methods, authenticatedAt: carriedAt },
+      { amr: flow.amr, methods, authenticatedAt: carriedAt },
     );
     await deps.audit.append({
       action: loginEvents.loggedIn,
       userId,
       clientId: flow.clientId,
       outcome: "allowed",
-      details: { amr: flow.amr.join(" "), methods: flow.methods.join(" ") },
+      details: { amr: flow.amr.join(" "), methods: methods.join(" ") },
     });
     return redirect(flow.returnTo, cookie);
   }
@@ -200,7 +209,35 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     return redirect(`/login?${new URLSearchParams({ return_to: returnTo, confirm: "1" })}`);
   }
 
-  return {
+  /** A first factor must be one that the organization takes; what comes after it is between the person and us. */
+  async function takesProof(flow: Flow, methods: readonly MethodName[]): Promise<boolean> {
+    // Nobody is logged in by a reset, and whoever links an account came by a connection that counts.
+    if (flow.userId !== undefined || flow.linking !== undefined || flow.resetId !== undefined) return true;
+    for (const method of methods) if (await deps.home.takes(flow, method)) return true;
+    return false;
+  }
+
+  const kit: LoginKit = {
+    takes: deps.home.takes,
+    only: (method) => ({
+      ...kit,
+      async flowOf(request) {
+        const flow = await kit.flowOf(request);
+        return flow && (await takesProof(flow, [method])) ? flow : undefined;
+      },
+      async readFlowForm(c) {
+        const form = await kit.readFlowForm(c);
+        if (form instanceof Response || (await takesProof(form.flow, [method]))) return form;
+        return kit.notTaken(c.req.raw, form.flow);
+      },
+    }),
+    async notTaken(request, flow) {
+      const language = pickLanguage(request);
+      const { notTakenTitle, notTaken } = language.texts.organization;
+      const organization = await deps.home.organizationOf(flow);
+      const body = messageView(notTakenTitle, notTaken(organization?.displayName ?? ""));
+      return kit.page(request, flow, { title: notTakenTitle, body, language, status: 403 });
+    },
     readForm,
     recent,
     async readRecentForm(c, returnTo) {
@@ -236,6 +273,7 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     addProof: flows.addProof,
     proceed,
     async prove(request, flow, userId, amr, ...methods) {
+      if (!(await takesProof(flow, methods))) return kit.notTaken(request, flow);
       const proven = await flows.addProof(flow, userId, { amr, methods });
       return proven ? proceed(request, proven) : expired(request);
     },
@@ -248,12 +286,16 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     async others(flow, than, language) {
       const { userId } = flow;
       const candidates = userId === undefined ? deps.methods() : await secondFactors(userId);
-      return candidates
-        .filter((method) => method.name !== than)
-        .map((method) => method.offer?.(flow, language))
-        .filter((way) => way !== undefined);
+      const ways: Way[] = [];
+      for (const method of candidates) {
+        const way = method.name === than ? undefined : method.offer?.(flow, language);
+        // Each method's name is one by which something is proven.
+        if (way && (await takesProof(flow, [method.name as MethodName]))) ways.push(way);
+      }
+      return ways;
     },
   };
+  return kit;
 }
 
 const isSingle = (amr: readonly Amr[]): boolean => acrOf(amr) === ACR.single;

@@ -8,7 +8,7 @@ import type { Clients, Cors, Interactions } from "../oauth/index.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
 import { isAddress } from "./accounts.ts";
-import { satisfies, wantedAcr } from "./amr.ts";
+import { type MethodName, satisfies, wantedAcr } from "./amr.ts";
 import type { BrowserToken } from "./browser-token.ts";
 import type { Codes } from "./codes.ts";
 import type { ConfirmEmail } from "./email/index.ts";
@@ -16,9 +16,10 @@ import { emailRoutes } from "./email/routes.ts";
 import { loginError } from "./errors.ts";
 import type { Flow, FlowRequest, Flows } from "./flows.ts";
 import { readFields } from "./form-fields.ts";
+import type { HomeRealm, LoginOrganizations } from "./home-realm.ts";
 import type { Accounts, BrowserSession, PasswordHash, Sessions } from "./index.ts";
 import { interactionRoutes } from "./interaction-routes.ts";
-import { type LoginKit, redirect } from "./kit.ts";
+import { type Hidden, type LoginKit, redirect } from "./kit.ts";
 import type { ConnectionMethod } from "./methods/connection/index.ts";
 import type { EnabledMethods, LoginMethod } from "./methods/index.ts";
 import { passkeyAppRoutes } from "./methods/passkey/app-routes.ts";
@@ -51,6 +52,8 @@ export interface LoginRouteDeps {
   readonly browser: BrowserToken;
   readonly flows: Flows;
   readonly kit: LoginKit;
+  readonly home: HomeRealm;
+  readonly organizations: LoginOrganizations;
   readonly methods: readonly LoginMethod[];
   readonly password: PasswordMethod;
   readonly passkey: PasskeyMethod;
@@ -89,7 +92,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const session = await sessions.current(request);
     if (session && isConfirm(request)) {
       const flow = await beginFlow(deps, request, form, { email: session.email, confirms: session });
-      return withBrowser(browser, request, redirect(firstPage(deps, request, flow)));
+      return withBrowser(browser, request, redirect(await firstPage(deps, request, flow)));
     }
     const wanted = wantedAcr(form.acr);
     // Somebody who is logged in and has to prove more adds to what they have proven. Who has nothing to add
@@ -100,7 +103,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
         email: session.email,
         ...(has ? { carried: session } : { confirms: session }),
       });
-      const page = has ? `/login/second-factor?flow=${flow.id}` : firstPage(deps, request, flow);
+      const page = has ? `/login/second-factor?flow=${flow.id}` : await firstPage(deps, request, flow);
       return withBrowser(browser, request, redirect(page));
     }
     const name = new URL(request.url).searchParams.get("connection") ?? "";
@@ -129,11 +132,16 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const fields = await kit.readForm(c);
     if (fields instanceof Response) return fields;
     const form = await readStart(deps, fields);
-    const flow = await beginFlow(deps, request, form, { email: form.email });
+    // An address says where its owner logs in, unless the app has said so already.
+    const home = form.organization ? undefined : await deps.home.discover(form.email);
+    const flow = await beginFlow(deps, request, form, { email: form.email, home: home?.organizationId });
+    if (home?.connection !== undefined && deps.connection.has(home.connection))
+      return (await deps.connection.startConnection(request, flow, home.connection)) ?? kit.expired(request);
     const password = fields.get("password") ?? "";
     // A password manager fills in both at once.
-    if (password !== "" && deps.enabled.password) return deps.password.attempt(request, flow, password);
-    return redirect(firstPage(deps, request, flow));
+    if (password !== "" && deps.enabled.password && (await kit.takes(flow, "password")))
+      return deps.password.attempt(request, flow, password);
+    return redirect(await firstPage(deps, request, flow));
   });
 
   // Whoever has a passkey need not say who they are.
@@ -142,12 +150,21 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const fields = await kit.readForm(c);
     if (fields instanceof Response) return fields;
     const flow = await beginFlow(deps, request, await readStart(deps, fields), { email: "" });
+    if (!(await kit.takes(flow, "passkey"))) return kit.notTaken(request, flow);
     return deps.passkey.attempt(request, flow, fields.get("answer") ?? "");
+  });
+
+  // Where no method of this server counts: the organization logs in by a connection that is not here.
+  app.get("/login/none", async (c) => {
+    const flow = await kit.flowOf(c.req.raw);
+    return flow ? kit.notTaken(c.req.raw, flow) : kit.expired(c.req.raw);
   });
 
   app.get("/signup", async (c) => {
     if (!deps.signUp) return c.notFound();
-    return showSignUp(deps, c.req.raw, { ...(await readQuery(deps, c.req.raw)), name: "" });
+    const form = await readQuery(deps, c.req.raw);
+    if (!(await takesSignUp(deps, form))) return redirect(addressOf("/login", form));
+    return showSignUp(deps, c.req.raw, { ...form, name: "" });
   });
 
   app.post("/signup", async (c) => {
@@ -160,6 +177,7 @@ export function loginRoutes(deps: LoginRouteDeps): Hono {
     const password = fields.get("password") ?? "";
     const withoutPassword = fields.get("with") === "code" && deps.enabled.emailCode;
     if (!withoutPassword && !deps.enabled.password) return c.notFound();
+    if (!(await takes(deps, form, withoutPassword ? "email-code" : "password"))) return c.notFound();
     try {
       if (withoutPassword || deps.mustConfirmEmail)
         return await signUpByCode(deps, request, form, withoutPassword ? undefined : password);
@@ -253,19 +271,16 @@ const isAgain = (request: Request): boolean => new URL(request.url).searchParams
 /** Whether a page of ours wants the person who is logged in, and nobody else, to prove again who they are. */
 const isConfirm = (request: Request): boolean => new URL(request.url).searchParams.get("confirm") === "1";
 
-/** The page of the first method that is on offer. */
-function firstPage(deps: LoginRouteDeps, request: Request, flow: Flow): string {
-  const language = pickLanguage(request);
-  for (const method of deps.methods) {
-    const offer = method.offer?.(flow, language);
-    if (offer) return offer.path;
-  }
-  return "/login";
+/** The page of the first method that is on offer; where there is none, the page that says so. */
+async function firstPage(deps: LoginRouteDeps, request: Request, flow: Flow): Promise<string> {
+  const [first] = await deps.kit.others(flow, "", pickLanguage(request));
+  return first?.path ?? `/login/none?flow=${flow.id}`;
 }
 
 async function readQuery(deps: LoginRouteDeps, request: Request): Promise<StartForm> {
   const { searchParams: query } = new URL(request.url);
   return {
+    ...(await readOrganization(deps, query.get("organization"), query.get("invitation"))),
     returnTo: safeReturnTo(query.get("return_to")),
     client: await deps.clients.find(query.get("client_id") ?? ""),
     email: query.get("login_hint")?.slice(0, 254) ?? "",
@@ -276,28 +291,44 @@ async function readQuery(deps: LoginRouteDeps, request: Request): Promise<StartF
 }
 
 async function readStart(deps: LoginRouteDeps, fields: ReadonlyMap<string, string>): Promise<StartForm> {
+  const from = await readOrganization(deps, fields.get("organization"), fields.get("invitation"));
   return {
+    ...from,
     returnTo: safeReturnTo(fields.get("return_to")),
     client: await deps.clients.find(fields.get("client_id") ?? ""),
-    // As it came: cut to length it would be another address.
-    email: fields.get("email") ?? "",
+    // As it came: cut to length it would be another address. An invitation counts for its own alone.
+    email: from.invitation?.email ?? fields.get("email") ?? "",
     acr: wantedAcr(fields.get("acr")) ?? "",
     again: fields.get("again") === "1",
     problem: undefined,
   };
 }
 
+/** For which organization one logs in, and by whose invitation; what no longer counts is left out. */
+async function readOrganization(
+  { organizations }: LoginRouteDeps,
+  asked: string | null | undefined,
+  token: string | null | undefined,
+): Promise<Pick<StartForm, "organization" | "invitation">> {
+  const named = asked ? await organizations.find(asked) : undefined;
+  const found = token ? await organizations.peekInvitation(token) : undefined;
+  if (!found || (asked && found.organization.id !== named?.id)) return { organization: named };
+  return { organization: found.organization, invitation: { token: token ?? "", email: found.email } };
+}
+
 function beginFlow(
   deps: LoginRouteDeps,
   request: Request,
-  form: Pick<StartForm, "returnTo" | "client" | "acr" | "again">,
+  form: Pick<StartForm, "returnTo" | "client" | "acr" | "again" | "organization" | "invitation">,
   /** `carried`: what this session has proven counts; `confirms`: only its user counts, and proves it anew. */
-  who: { email: string; carried?: BrowserSession; confirms?: BrowserSession },
+  who: { email: string; home?: string | undefined; carried?: BrowserSession; confirms?: BrowserSession },
 ) {
   const { carried, confirms } = who;
   const start: FlowRequest = {
     returnTo: form.returnTo,
     clientId: form.client?.id,
+    organizationId: form.organization?.id ?? who.home,
+    invitation: form.invitation?.token,
     acr: wantedAcr(form.acr),
     again: form.again || confirms !== undefined,
     expectedUserId: (carried ?? confirms)?.userId,
@@ -315,24 +346,46 @@ function beginFlow(
   return deps.flows.begin(deps.browser.readOrMake(request), { ...start, identifier: who.email.trim() });
 }
 
+/** Buttons of the connections that count in this log-in. */
+async function connectionsView(deps: LoginRouteDeps, language: Language, form: StartForm, hidden: Hidden) {
+  const names = [];
+  for (const name of deps.connection.names)
+    if (await takes(deps, form, `connection:${name}`)) names.push(name);
+  return deps.connection.startView(language, names, form, hidden);
+}
+
+const takes = (deps: LoginRouteDeps, form: StartForm, method: MethodName): Promise<boolean> =>
+  deps.home.takes({ organizationId: form.organization?.id }, method);
+
+const takesPasskey = async (deps: LoginRouteDeps, form: StartForm): Promise<boolean> =>
+  deps.enabled.passkey && takes(deps, form, "passkey");
+
+/** Whether somebody new can make an account by a way that counts in this log-in. */
+async function takesSignUp(deps: LoginRouteDeps, form: StartForm): Promise<boolean> {
+  if (!deps.signUp) return false;
+  if (deps.enabled.password && (await takes(deps, form, "password"))) return true;
+  if (deps.enabled.emailCode && (await takes(deps, form, "email-code"))) return true;
+  return canSignUpWithPasskey(deps) && (await takes(deps, form, "passkey"));
+}
+
 function withBrowser(browser: BrowserToken, request: Request, response: Response): Response {
   response.headers.append("set-cookie", browser.cookie(browser.readOrMake(request)));
   return response;
 }
 
-function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Promise<Response> {
+async function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Promise<Response> {
   const language = pickLanguage(request);
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = identifierView(language, form, {
     hidden,
-    passkey: html`${deps.enabled.passkey ? startView(language, form, hidden) : NOTHING}${deps.connection.startView(language, form, hidden)}`,
-    takesPhone: deps.enabled.smsCode,
-    takesPassword: deps.enabled.password,
-    signUpAddress: deps.signUp ? addressOf("/signup", form) : undefined,
+    passkey: html`${(await takesPasskey(deps, form)) ? startView(language, form, hidden) : NOTHING}${await connectionsView(deps, language, form, hidden)}`,
+    takesPhone: deps.enabled.smsCode && (await takes(deps, form, "sms-code")),
+    takesPassword: deps.enabled.password && (await takes(deps, form, "password")),
+    signUpAddress: (await takesSignUp(deps, form)) ? addressOf("/signup", form) : undefined,
   });
   return deps.kit.page(
     request,
-    { id: "", clientId: form.client?.id },
+    { id: "", clientId: form.client?.id, organizationId: form.organization?.id },
     {
       title: language.texts.login.title,
       problem: form.problem,
@@ -344,7 +397,7 @@ function showLogin(deps: LoginRouteDeps, request: Request, form: StartForm): Pro
   );
 }
 
-function showSignUp(
+async function showSignUp(
   deps: LoginRouteDeps,
   request: Request,
   form: StartForm & { name: string },
@@ -354,14 +407,17 @@ function showSignUp(
   const hidden = deps.kit.hiddenFields(request, undefined);
   const body = signUpView(language, form, {
     hidden,
-    passkey: canSignUpWithPasskey(deps) ? signUpWithPasskeyView(language, form, hidden) : NOTHING,
-    password: deps.enabled.password,
-    byCode: deps.enabled.emailCode,
+    passkey:
+      canSignUpWithPasskey(deps) && (await takes(deps, form, "passkey"))
+        ? signUpWithPasskeyView(language, form, hidden)
+        : NOTHING,
+    password: deps.enabled.password && (await takes(deps, form, "password")),
+    byCode: deps.enabled.emailCode && (await takes(deps, form, "email-code")),
     loginAddress: addressOf("/login", form),
   });
   return deps.kit.page(
     request,
-    { id: "", clientId: form.client?.id },
+    { id: "", clientId: form.client?.id, organizationId: form.organization?.id },
     {
       title: language.texts.signUp.title,
       problem: form.problem,
@@ -376,15 +432,14 @@ function showSignUp(
 
 const NOTHING: Html = html``;
 
-function addressOf(
-  path: string,
-  form: Pick<StartForm, "returnTo" | "client" | "email" | "acr" | "again">,
-): string {
+function addressOf(path: string, form: Omit<StartForm, "problem" | "problemField">): string {
   const params = new URLSearchParams({ return_to: form.returnTo });
   if (form.client) params.set("client_id", form.client.id);
   if (form.email) params.set("login_hint", form.email);
   if (form.acr) params.set("acr", form.acr);
   if (form.again) params.set("again", "1");
+  if (form.organization) params.set("organization", form.organization.id);
+  if (form.invitation) params.set("invitation", form.invitation.token);
   return `${path}?${params}`;
 }
 

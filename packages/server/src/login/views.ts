@@ -1,5 +1,6 @@
 import { html, raw } from "hono/html";
 import type { Client, Interaction } from "../oauth/index.ts";
+import type { Organization } from "../organizations/index.ts";
 import type { Language, Texts } from "../pages/languages/index.ts";
 import type { Html } from "../pages/layout.ts";
 import { alert, problemWith } from "../pages/problem.ts";
@@ -18,6 +19,10 @@ export interface StartForm {
   readonly acr: string;
   /** Whoever is logged in must prove everything again. */
   readonly again: boolean;
+  /** The organization one logs in to. */
+  readonly organization?: Organization | undefined;
+  /** An invitation into it: it was sent to one address, and counts for that alone. */
+  readonly invitation?: { readonly token: string; readonly email: string } | undefined;
   readonly problem: string | undefined;
   /** The field that it is about; none when it is about the account as a whole. */
   readonly problemField?: "email" | "password" | undefined;
@@ -39,7 +44,7 @@ export function identifierView(
   const { texts } = language;
   const t = texts.login;
   return html`<h1>${t.title}</h1>
-${lead(language, form.client)}
+${lead(language, form.client)}${organizationLine(language, form.organization)}
 ${alert(form.problem)}
 <form method="post" action="/login">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
@@ -62,7 +67,7 @@ export function signUpView(
   const isWrong = (field: "email" | "password") =>
     form.problem !== undefined && (form.problemField ?? "email") === field;
   return html`<h1>${t.title}</h1>
-${lead(language, form.client)}
+${lead(language, form.client)}${organizationLine(language, form.organization)}
 ${alert(form.problem)}
 <form method="post" action="/signup" id="sign-up">
 ${hiddenInputs(more.hidden)}${startInputs(form)}
@@ -129,6 +134,13 @@ export function lead({ texts }: Language, client: Client | undefined): Html {
   return client ? html`<p class="soft">${texts.login.toContinue(client.name)}</p>` : html``;
 }
 
+/** For which organization one logs in. */
+export function organizationLine({ texts }: Language, organization: Organization | undefined): Html {
+  return organization
+    ? html`<p class="organization">${texts.organization.loginFor(organization.displayName)}</p>`
+    : html``;
+}
+
 /** Who is logging in, with a way back for somebody else. */
 export function whoIsThis({ texts }: Language, identifier: string, startAgain: string): Html {
   return html`<p class="who"><strong>${identifier}</strong> <a href="${startAgain}">${texts.login.notYou}</a></p>`;
@@ -155,6 +167,8 @@ export function startInputs(form: StartForm): Html {
   return html`<input type="hidden" name="return_to" value="${form.returnTo}">
 <input type="hidden" name="client_id" value="${form.client?.id ?? ""}">
 <input type="hidden" name="acr" value="${form.acr}">
+<input type="hidden" name="organization" value="${form.organization?.id ?? ""}">
+<input type="hidden" name="invitation" value="${form.invitation?.token ?? ""}">
 ${form.again ? html`<input type="hidden" name="again" value="1">` : ""}`;
 }
 
@@ -165,7 +179,7 @@ function emailField(
 ): Html {
   const problem = form.problemField === "password" ? undefined : form.problem;
   return html`<label for="email">${texts.login.email}
-<input id="email" name="email" type="email" autocomplete="${autocomplete}" required maxlength="254" value="${form.email}" ${focused ? "autofocus" : ""} ${problemWith(problem)}></label>`;
+<input id="email" name="email" type="email" autocomplete="${autocomplete}" required maxlength="254" value="${form.invitation?.email ?? form.email}" ${form.invitation ? raw("readonly") : ""} ${focused ? "autofocus" : ""} ${problemWith(problem)}></label>`;
 }
 
 function newPasswordField({ login, signUp }: Texts, problem: string | undefined): Html {

@@ -1,14 +1,13 @@
 import type { BrowserSession } from "../login/index.ts";
 import type { Organization, Organizations } from "../organizations/index.ts";
 import type { Client } from "./index.ts";
-import { connectionsOf } from "./organization-choice.ts";
 
 /**
  * For which organization a person logs a device in: the one that the request names, or the only one they belong to
  * where there must be one. `refused` for everything else; strangers cannot tell why.
  */
 export async function organizationOfDevice(
-  organizations: Pick<Organizations, "find" | "organizationsOf" | "membershipOf" | "allowedConnections">,
+  organizations: Pick<Organizations, "find" | "organizationsOf" | "membershipOf" | "admits">,
   request: {
     readonly client: Client;
     readonly asked: unknown;
@@ -24,7 +23,5 @@ export async function organizationOfDevice(
   const [only] = candidates;
   if (!only || candidates.length > 1) return "refused";
   if (!(await organizations.membershipOf(session.userId, only.id))) return "refused";
-  const allowed = await organizations.allowedConnections(only.id);
-  const isTaken = !allowed || connectionsOf(session.methods).some((name) => allowed.has(name));
-  return isTaken ? only : "refused";
+  return (await organizations.admits(only.id, session.methods)) ? only : "refused";
 }

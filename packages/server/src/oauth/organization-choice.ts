@@ -16,18 +16,6 @@ export type OrganizationChoice =
 
 export type ChooseOrganization = (ctx: KoaContextWithOIDC) => Promise<OrganizationChoice>;
 
-/**
- * What a log-in was proven by, in the words of an organization's connections. A second factor of our own is none:
- * it says nothing about where the person comes from.
- */
-export function connectionsOf(methods: readonly string[]): readonly string[] {
-  return methods.flatMap((method) => {
-    if (method.startsWith("connection:")) return method.slice("connection:".length);
-    if (method === "email-code" || method === "sms-code") return "code";
-    return method === "password" || method === "passkey" ? method : [];
-  });
-}
-
 /** Decides once a request, from the request, the client and the memberships as they are now. */
 export function createOrganizationChoice(deps: {
   organizations: Organizations;
@@ -44,14 +32,13 @@ export function createOrganizationChoice(deps: {
     organization: Organization | undefined,
   ): Promise<OrganizationChoice> {
     if (!organization) return { state: "refused" };
-    const allowed = await organizations.allowedConnections(organization.id);
     const session = await sessions.current(toRequest(ctx));
-    const connection = allowed && connectionsOf(session?.methods ?? []).find((name) => allowed.has(name));
-    if (allowed && connection === undefined) return { state: "refused" };
+    const admitted = await organizations.admits(organization.id, session?.methods ?? []);
+    if (!admitted) return { state: "refused" };
     const member = await organizations.membershipOf(userId, organization.id);
     if (member) return { state: "chosen", organization };
-    if (connection === undefined) return { state: "refused" };
-    const joined = await organizations.joinThrough(userId, organization.id, connection);
+    if (admitted.connection === undefined) return { state: "refused" };
+    const joined = await organizations.joinThrough(userId, organization.id, admitted.connection);
     return joined ? { state: "chosen", organization } : { state: "refused" };
   }
 

@@ -1,4 +1,5 @@
 import { tokenHash } from "../crypto/hash.ts";
+import { connectionsOf } from "./connections.ts";
 import { organizationEvents } from "./events.ts";
 import type { Organizations } from "./index.ts";
 import type { Invitations } from "./invitations.ts";
@@ -25,8 +26,18 @@ export function createAccess(deps: SliceDeps & { invitations: Invitations }): Or
     return row && { joinedAt: row.joined_at };
   };
 
+  const allowedConnections: Organizations["allowedConnections"] = async (organizationId) => {
+    const rows = await tables(storage)
+      .selectFrom("organization_connections")
+      .select("connection")
+      .where("organization_id", "=", organizationId)
+      .execute();
+    return rows.length === 0 ? undefined : new Set(rows.map((row) => row.connection));
+  };
+
   return {
     membershipOf,
+    allowedConnections,
     async find(idOrName) {
       const row = await lookUp(storage, idOrName);
       return row && row.disabled_at === null ? fromRow(row) : undefined;
@@ -58,13 +69,11 @@ export function createAccess(deps: SliceDeps & { invitations: Invitations }): Or
       return { organization: fromRow(row), connection: entry.connection ?? undefined };
     },
 
-    async allowedConnections(organizationId) {
-      const rows = await tables(storage)
-        .selectFrom("organization_connections")
-        .select("connection")
-        .where("organization_id", "=", organizationId)
-        .execute();
-      return rows.length === 0 ? undefined : new Set(rows.map((row) => row.connection));
+    async admits(organizationId, methods) {
+      const allowed = await allowedConnections(organizationId);
+      if (!allowed) return { connection: undefined };
+      const connection = connectionsOf(methods).find((name) => allowed.has(name));
+      return connection === undefined ? undefined : { connection };
     },
 
     async joinThrough(userId, organizationId, connection) {

@@ -29,6 +29,14 @@ export interface Organizations {
   /** Methods and connections by which members log in; `undefined` for all. */
   allowedConnections(organizationId: string): Promise<ReadonlySet<string> | undefined>;
   /**
+   * Whether an organization takes a log-in by these methods (names of log-in methods, `connection:<name>`), and by
+   * which of its connections; without a connection where it takes all. `undefined`: it does not.
+   */
+  admits(
+    organizationId: string,
+    methods: readonly string[],
+  ): Promise<{ readonly connection: string | undefined } | undefined>;
+  /**
    * Makes a person a member who has just logged in by a connection that brings membership. Safe to call twice.
    * @returns whether they are a member now
    */

@@ -71,18 +71,19 @@ export function createMethods(deps: Omit<MethodDeps, "recoveryCodes" | "canReset
   const { enabled } = deps;
   const password = createPasswordMethod({
     ...deps,
+    kit: deps.kit.only("password"),
     canReset: deps.messages.channels.mail,
     isOther: (identifier) => enabled.smsCode && readPhone(identifier) !== undefined,
   });
-  const passkey = createPasskeyMethod(deps);
+  const passkey = createPasskeyMethod({ ...deps, kit: deps.kit.only("passkey") });
   const totp = createTotpMethod({ ...deps, recoveryCodes });
   const recoveryCode = createRecoveryCodeMethod({ ...deps, recoveryCodes });
   const connection = createConnectionMethod(deps);
   const all = [
     ...(enabled.password ? [password] : []),
     ...(enabled.passkey ? [passkey] : []),
-    ...(enabled.emailCode ? [createEmailCodeMethod(deps)] : []),
-    ...(enabled.smsCode ? [createSmsCodeMethod(deps)] : []),
+    ...(enabled.emailCode ? [createEmailCodeMethod({ ...deps, kit: deps.kit.only("email-code") })] : []),
+    ...(enabled.smsCode ? [createSmsCodeMethod({ ...deps, kit: deps.kit.only("sms-code") })] : []),
     ...connection.ways,
     connection,
     totp,

@@ -470,6 +470,10 @@ export const en = {
     refused: (app: string) =>
       `With this account you cannot use ${app} for the organization it asks for. Log in with another account, or ask an administrator of the organization to invite you.`,
     back: "Back to the app",
+    loginFor: (name: string) => `For ${name}`,
+    notTakenTitle: "Log in another way",
+    notTaken: (name: string) =>
+      `${name} does not take this way of logging in. Go back to the app and start again, or ask an administrator of ${name}.`,
   },
   home: {
     title: "Your account",

@@ -22,7 +22,7 @@ export const ja: Texts = {
     toContinue: (app) => `${app} に進みます`,
     wrong: "メールアドレスまたはパスワードが正しくありません。",
     usePassword: "パスワードを使う",
-    notYou: "別の人ですか?",
+    notYou: "別のアカウントを使う",
     or: "または",
     locked: "試行回数が多すぎます。数分待ってからもう一度お試しください。",
     busy: "現在、アクセスが集中しています。しばらく待ってからもう一度お試しください。",
@@ -186,7 +186,7 @@ export const ja: Texts = {
     removeNamed: (provider) => `${provider} を削除`,
     removeLead: (provider, label) => `${provider} の ${label} では、ここにログインできなくなります。`,
     lastWay: "これが唯一のログイン方法です。削除する前に、別の方法を追加してください。",
-    proveTitle: "ご本人のアカウントですか?",
+    proveTitle: "ご本人のアカウントですか？",
     proveLead: (email) =>
       `${email} のアカウントはすでに登録されています。ご本人のものであることを確認してください。`,
     proveThen: (provider, label) =>
@@ -520,6 +520,10 @@ export const ja: Texts = {
     refused: (app) =>
       `このアカウントでは、求められている組織として ${app} を使えません。別のアカウントでログインするか、組織の管理者に招待を依頼してください。`,
     back: "アプリに戻る",
+    loginFor: (name) => `${name} のメンバーとして`,
+    notTakenTitle: "別の方法でログインしてください",
+    notTaken: (name) =>
+      `${name} では、この方法でのログインは認められていません。アプリに戻ってやり直すか、${name} の管理者にお問い合わせください。`,
   },
   home: {
     title: "アカウント",

@@ -42,7 +42,9 @@ export interface ConnectionMethod extends LoginMethod {
   /** Whether people may log in with it. */
   has(name: string): boolean;
   /** Buttons of the first page. */
-  startView(language: Language, form: StartForm, hidden: Hidden): Html;
+  startView(language: Language, names: readonly string[], form: StartForm, hidden: Hidden): Html;
+  /** Of the connections that people may log in with. */
+  readonly names: readonly string[];
   /** One way for each provider, to be offered beside the other methods. */
   readonly ways: readonly LoginMethod[];
 }
@@ -92,6 +94,7 @@ export function createConnectionMethod(deps: ConnectionMethodDeps): ConnectionMe
     purpose: { flow: Flow } | { linking: LinkingUser },
   ): Promise<Response> {
     const flow = "flow" in purpose ? purpose.flow : undefined;
+    if (flow && !(await kit.takes(flow, wayName(connection.name)))) return kit.notTaken(request, flow);
     const endpoints = await endpointsOf(connection);
     if (!endpoints) return stopped(request, flow, connection, "unavailable");
     const { state, departure } = await states.begin({
@@ -177,8 +180,10 @@ export function createConnectionMethod(deps: ConnectionMethodDeps): ConnectionMe
     if (expected !== user.id) return stopped(request, flow, connection, "other_user");
     // The same log-in goes on, now for this account and nobody else's.
     const { id: _id, userId: _userId, amr: _amr, methods: _methods, ...same } = flow;
+    if (!(await kit.takes(flow, wayName(connection.name)))) return kit.notTaken(request, flow);
     const next = await flows.begin(browser.readOrMake(request), {
       ...same,
+      linking: wayName(connection.name),
       identifier: user.email,
       expectedUserId: user.id,
     });
@@ -239,7 +244,11 @@ export function createConnectionMethod(deps: ConnectionMethodDeps): ConnectionMe
       const connection = byName.get(name);
       return connection && depart(request, connection, { flow });
     },
-    startView: (language, form, hidden) => startView(language, deps.connections, form, hidden),
+    names: [...byName.keys()],
+    startView(language, names, form, hidden) {
+      const shown = deps.connections.filter(({ name }) => names.includes(name));
+      return startView(language, shown, form, hidden);
+    },
     profileSection: async (session, language) => {
       const rows = await identities.list(session.userId);
       const isEmpty = rows.length === 0 && deps.connections.length === 0;

@@ -46,6 +46,7 @@ export function passkeySignUpRoutes(deps: PasskeySignUpRouteDeps): Hono {
     const fields = await kit.readForm(c);
     if (fields instanceof Response) return fields;
     const form = { ...(await deps.readStart(fields)), name: fields.get("name") ?? "" };
+    if (!(await kit.takes({ organizationId: form.organization?.id }, "passkey"))) return c.notFound();
     const { tag, texts } = pickLanguage(request);
     const answer = fields.get("answer") ?? "";
     const registration = await passkeys.proveRegistration("sign_up", bindingOf(request), answer);

@@ -77,6 +77,8 @@ export function createPasswordMethod({ kit, accounts, ...deps }: PasswordMethodD
 export function startAddress(flow: Flow): string {
   const params = new URLSearchParams({ return_to: flow.returnTo });
   if (flow.clientId !== undefined) params.set("client_id", flow.clientId);
+  if (flow.organizationId !== undefined) params.set("organization", flow.organizationId);
+  if (flow.invitation !== undefined) params.set("invitation", flow.invitation);
   if (flow.identifier !== "") params.set("login_hint", flow.identifier);
   return `/login?${params}`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { connectionsOf } from "./organization-choice.ts";
+import { connectionsOf } from "./connections.ts";
 
 describe("what a log-in was proven by, in the words of an organization", () => {
   const cases: readonly [methods: readonly string[], connections: readonly string[]][] = [
