@@ -146,7 +146,7 @@ for (const engine of testEngines())
         [
           "a public client that wants a token of its own",
           { confidential: false, grant_types: ["client_credentials"] },
-          "a client without secret or keys may use authorization_code, refresh_token, device_code, passkey only",
+          "a client without secret or keys may use authorization_code, refresh_token, device_code, passkey, mfa only",
         ],
       ];
       for (const [name, body, problem] of invalid)

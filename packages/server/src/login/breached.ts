@@ -23,17 +23,20 @@ const MIN_CORE_LENGTH = 4;
 const MIN_OWN_LENGTH = 4;
 
 /**
- * Reads the list that comes with the server. `file` is a larger one: SHA-1 hashes in hexadecimal, one a line, each
+ * The list that comes with the server. `file` is a larger one: SHA-1 hashes in hexadecimal, one a line, each
  * with or without `:count`, sorted: the form in which Have I Been Pwned publishes them. It is searched on disk.
  */
 export function createBreachedPasswords(options: { file?: string | undefined } = {}): BreachedPasswords {
-  const common = readCommon();
+  // Read when the first password is chosen: many processes never see one.
+  let common: Float64Array | undefined;
   return {
     async has(password, owner = {}) {
       const plain = plainForm(password);
       const own = ownForms(owner);
       if ([plain, plain.replace(ORNAMENTS, "")].some((form) => own.includes(letters(form)))) return true;
-      if ([...weakForms(plain)].some((form) => isIn(common, form))) return true;
+      common ??= readCommon();
+      const known = common;
+      if ([...weakForms(plain)].some((form) => isIn(known, form))) return true;
       if (options.file === undefined) return false;
       const hashes = new Set([password, password.normalize("NFKC"), plain].map(sha1));
       return isInFile(options.file, [...hashes]);
