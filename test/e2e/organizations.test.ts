@@ -478,6 +478,26 @@ for (const engine of engines)
         }
       });
 
+      it("wear an organization's name, colour and logo, on its own log-ins alone", async () => {
+        const logo = "data:image/png;base64,iVBORw0KGgo=";
+        const organization = await makeOrganization();
+        await server.services.organizations.manage.change(organization.id, {
+          branding: { logo, colour: "#ffd400" },
+        });
+        const agent = createUserAgent();
+        const first = await agent.open(`${server.url}login?organization=${organization.id}`);
+        const second = await agent.submit(first, { email: "anne@example.com" });
+        for (const page of [first, second]) {
+          assert.ok(page.text.includes(`· ${organization.display_name}</title>`));
+          assert.match(page.text, /--main: #ffd400; --main-ink: #000000;/);
+          assert.match(page.text, /<img src="data:image\/png/);
+          assert.match(page.headers.get("content-security-policy") ?? "", /img-src data:;/);
+        }
+        const other = await createUserAgent().open(`${server.url}login`);
+        assert.doesNotMatch(other.text, /ffd400|<img/);
+        assert.doesNotMatch(other.headers.get("content-security-policy") ?? "", /img-src/);
+      });
+
       it("say so when an organization takes no way of logging in that is here", async () => {
         const organization = await makeOrganization();
         const { settings } = server.services.organizations;

@@ -10,6 +10,7 @@ const identifier = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, . _ - (at most 128)");
 const scopeName = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/, "an OAuth scope without spaces");
+const colour = z.string().regex(/^#[0-9a-f]{6}$/i, "a colour like #2347c5");
 const webUrl = z.string().refine(isWebUrl, "an https URL, or http on loopback");
 /** Where a secret comes from. */
 export const secretSource = z.union([
@@ -312,6 +313,17 @@ export const schema = z.strictObject({
   storage: z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, '"sqlite:<file>" or "postgres://…"'),
   /** Folder for what is not in the database: tokens that were received and are not committed yet. */
   dataDir: z.string().min(1).default("./data"),
+  /** Whose pages and mails these are. */
+  branding: z
+    .strictObject({
+      name: z.string().trim().min(1).max(60).default("Behalf"),
+      /** SVG or PNG, at most 64 KiB; it goes into each page. */
+      logoFile: z.string().min(1).optional(),
+      favicon: z.string().min(1).optional(),
+      /** `mainDark` is for dark pages. */
+      colors: z.strictObject({ main: colour, mainDark: colour.optional() }).optional(),
+    })
+    .prefault({}),
   /** Proofs of possession (RFC 9449). */
   dpop: z.strictObject({ requireNonce: z.boolean().default(false) }).prefault({}),
   /** Keys that sign tokens. */
@@ -406,9 +418,21 @@ export type MailConfig = Omit<NonNullable<Parsed["mail"]>, "smtp"> & {
 /** Where texts leave. */
 export type SmsConfig = WithSecret<NonNullable<Parsed["sms"]>, "password">;
 
+/** Whose pages and mails these are; pictures as `data:` addresses. */
+export interface BrandingConfig {
+  readonly name: string;
+  readonly logo: string | undefined;
+  readonly favicon: string | undefined;
+  readonly colours: { readonly main: string; readonly mainDark: string } | undefined;
+}
+
 /** The whole configuration, secrets resolved. */
 export interface Config
-  extends Omit<Parsed, "apis" | "clients" | "connections" | "rootKey" | "fga" | "listen" | "mail" | "sms"> {
+  extends Omit<
+    Parsed,
+    "apis" | "clients" | "connections" | "rootKey" | "fga" | "listen" | "mail" | "sms" | "branding"
+  > {
+  readonly branding: BrandingConfig;
   readonly mail: MailConfig | undefined;
   readonly sms: SmsConfig | undefined;
   readonly listen: {

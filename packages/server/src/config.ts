@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { parse as parseYaml, YAMLParseError } from "yaml";
 import { z } from "zod";
+import { resolveBranding } from "./config-branding.ts";
 import { builtInApis, clientProblems, crossChecks, permissionProblems } from "./config-rules.ts";
 import {
   type AgentPolicy,
@@ -141,9 +142,11 @@ export function parseConfig(value: unknown, sources: ConfigSources): Config {
     tls: resolveTls(parsed.listen.tls, sources.baseDir, problems),
     mtls: resolveMtls(parsed.listen.mtls, sources.baseDir, problems),
   };
+  const branding = resolveBranding(parsed.branding, sources.baseDir, problems);
   if (problems.length > 0 || !rootKey) throw new ConfigError(problems);
   return {
     ...parsed,
+    branding,
     listen,
     dataDir: resolve(sources.baseDir, parsed.dataDir),
     login: {

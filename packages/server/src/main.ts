@@ -29,6 +29,7 @@ import { createKeyAdmin, type KeyAdmin } from "./oauth/key-admin.ts";
 import { endTokensOf } from "./oauth/store.ts";
 import { createSubjectTokens } from "./oauth/tokens.ts";
 import { createOrganizations, type OrganizationsSlice } from "./organizations/index.ts";
+import { type Brand, withBrand } from "./pages/brand.ts";
 import { pickLanguage } from "./pages/languages/index.ts";
 import { renderPage } from "./pages/layout.ts";
 import { createRoles, type Roles } from "./roles/index.ts";
@@ -249,9 +250,10 @@ async function listen(services: Services, slices: Slices): Promise<RunningServer
   const { config, log, clock, ids } = services;
   await slices.vault.start();
   const app = composeApp(services, slices);
-  const nodeHandlers = [slices.fga.handler, slices.oauth.handler];
+  const oauth = slices.oauth.handler;
+  const nodeHandlers = [slices.fga.handler, { ...oauth, handle: branded(config.branding, oauth.handle) }];
   const server = await startHttpServer(
-    { app, nodeHandlers, log, ids, clock },
+    { app: { fetch: branded(config.branding, app.fetch) }, nodeHandlers, log, ids, clock },
     { ...config.listen, trustedProxies: config.trustedProxies, strictTransport: config.production },
   );
   const background = startBackground(backgroundJobs(services, slices), log);
@@ -398,6 +400,12 @@ function backgroundJobs(services: Services, { approvals, vault, oauth }: Slices)
     },
   ];
 }
+
+/** The same handler, whose pages are the deployment's. */
+const branded =
+  <A extends unknown[], R>(brand: Brand, handle: (...values: A) => R) =>
+  (...values: A): R =>
+    withBrand(brand, () => handle(...values));
 
 /** What a person sees who opens an address that does not exist. */
 function notFoundPage(request: Request): Promise<Response> {

@@ -4,6 +4,7 @@ import type { Audit } from "../audit/index.ts";
 import { redirectOrigins } from "../http/redirect-uris.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Client, Clients } from "../oauth/index.ts";
+import { brandOf } from "../pages/brand.ts";
 import { type Language, pickLanguage } from "../pages/languages/index.ts";
 import { type Html, renderPage } from "../pages/layout.ts";
 import { ACR, type Acr, type Amr, acrOf, type MethodName, satisfies } from "./amr.ts";
@@ -260,8 +261,10 @@ export function createLoginKit(deps: LoginKitDeps): LoginKit {
     async page(request, flow, page) {
       const language = page.language ?? pickLanguage(request);
       const client = flow && (await clientOf(flow));
+      const organization = flow && (await deps.home.organizationOf(flow));
       return renderPage({
         ...page,
+        brand: organization && brandOf(organization),
         language,
         formTargets: [...deps.formTargets(), ...(client ? redirectOrigins(client) : [])],
         headers: {

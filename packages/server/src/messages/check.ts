@@ -1,6 +1,6 @@
 import type { MailConfig } from "../config.ts";
 import { languageOf } from "../pages/languages/index.ts";
-import { renderMail } from "./render.ts";
+import { type MailBrand, renderMail } from "./render.ts";
 import { createSmtpSender } from "./smtp.ts";
 import { composeMail } from "./templates.ts";
 
@@ -10,7 +10,7 @@ import { composeMail } from "./templates.ts";
  * @throws MailError, Undeliverable: `message` says what went wrong by a code, without the server's words
  */
 export async function checkMail(
-  config: { readonly mail: MailConfig; readonly issuer: string },
+  config: { readonly mail: MailConfig; readonly issuer: string; readonly branding: MailBrand },
   options: { readonly to: string | undefined; readonly id: string },
 ): Promise<void> {
   const { mail, issuer } = config;
@@ -20,7 +20,11 @@ export async function checkMail(
     await smtp.verify();
     if (options.to === undefined) return;
     const content = composeMail("test", {}, { language, issuer, lifeMs: undefined });
-    const rendered = await renderMail(content, { language, host: new URL(issuer).hostname });
+    const rendered = await renderMail(content, {
+      language,
+      host: new URL(issuer).hostname,
+      brand: config.branding,
+    });
     await smtp.send({ ...rendered, to: options.to, id: options.id });
   } finally {
     smtp.close();

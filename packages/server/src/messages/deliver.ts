@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { languageOf } from "../pages/languages/index.ts";
 import { type OutboxHandler, type OutboxMessage, RetryLater, Undeliverable } from "../storage/outbox.ts";
-import { renderMail } from "./render.ts";
+import { type MailBrand, renderMail } from "./render.ts";
 import { openMessage } from "./seal.ts";
 import { SmsError, type SmsSender } from "./sms.ts";
 import { MailError, type SmtpSender } from "./smtp.ts";
@@ -38,6 +38,7 @@ export function createDelivery(deps: {
   issuer: string;
   smtp: SmtpSender | undefined;
   sms: SmsSender | undefined;
+  brand: MailBrand;
 }): { readonly handlers: Readonly<Record<string, OutboxHandler>> } {
   const { sealer, clock, log, issuer, smtp, sms } = deps;
   /** Since the start of this process. */
@@ -103,6 +104,7 @@ export function createDelivery(deps: {
         const mail = await renderMail(content, {
           language: setting.language,
           host: new URL(issuer).hostname,
+          brand: deps.brand,
         });
         await smtp.send({ ...mail, to: stored.to, id });
       }),

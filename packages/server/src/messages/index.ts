@@ -8,6 +8,7 @@ import { languageOf } from "../pages/languages/index.ts";
 import type { Queryable } from "../storage/index.ts";
 import type { Outbox, OutboxHandler } from "../storage/outbox.ts";
 import { createDelivery, MAIL_TOPIC, type StoredMessage, TEXT_TOPIC } from "./deliver.ts";
+import type { MailBrand } from "./render.ts";
 import { sealMessage } from "./seal.ts";
 import { createSmsSender } from "./sms.ts";
 import { createSmtpSender } from "./smtp.ts";
@@ -69,7 +70,11 @@ export interface MessagesDeps {
   readonly ids: Ids;
   readonly log: Log;
   readonly issuer: string;
-  readonly config: { readonly mail: MailConfig | undefined; readonly sms: SmsConfig | undefined };
+  readonly config: {
+    readonly mail: MailConfig | undefined;
+    readonly sms: SmsConfig | undefined;
+    readonly branding: MailBrand;
+  };
 }
 
 /** Makes the slice. Connects to nothing before the first message. */
@@ -77,7 +82,7 @@ export function createMessages(deps: MessagesDeps): Messages {
   const { outbox, sealer, ids, clock, issuer, config } = deps;
   const smtp = config.mail && createSmtpSender(config.mail);
   const sms = config.sms && createSmsSender(config.sms, deps);
-  const delivery = createDelivery({ ...deps, smtp, sms });
+  const delivery = createDelivery({ ...deps, smtp, sms, brand: config.branding });
 
   async function add(on: Queryable, topic: string, message: Omit<StoredMessage, "addedAt">): Promise<void> {
     const id = ids.prefixed("out");

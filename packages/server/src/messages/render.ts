@@ -1,4 +1,5 @@
 import { html } from "hono/html";
+import { inkOn } from "../pages/colours.ts";
 import type { Language } from "../pages/languages/index.ts";
 import type { MailBlock, MailContent } from "./templates.ts";
 
@@ -7,6 +8,13 @@ export interface RenderedMail {
   readonly subject: string;
   readonly text: string;
   readonly html: string;
+}
+
+/** Whose mail it is. */
+export interface MailBrand {
+  readonly name: string;
+  /** Of the button. Default: that of the pages. */
+  readonly colours?: { readonly main: string } | undefined;
 }
 
 /** The colours of the pages (pages/tokens.ts). Mail programs know no variables, so they stand in each style. */
@@ -23,25 +31,31 @@ const STYLE = {
   title: "margin:0 0 12px;font-size:23px;line-height:1.25",
   paragraph: "margin:12px 0",
   code: `margin:16px 0;padding:14px;background:${GROUND};border-radius:8px;text-align:center;font-size:28px;font-weight:700;letter-spacing:4px`,
-  button: `display:inline-block;padding:12px 18px;background:${MAIN};color:#ffffff;border-radius:8px;font-weight:600;text-decoration:none`,
+  brand: "margin:0 0 16px;font-weight:700",
   address: `margin:8px 0 16px;font-size:13px;color:${INK_SOFT};word-break:break-all`,
   footer: `max-width:27rem;margin:16px auto 0;font-size:13px;color:${INK_SOFT};text-align:center`,
 };
 
+const buttonStyle = (main: string) =>
+  `display:inline-block;padding:12px 18px;background:${main};color:${inkOn(main)};border-radius:8px;font-weight:600;text-decoration:none`;
+
 /** Text and HTML of a mail. No image, no script, nothing that tells the sender that it was read. */
 export async function renderMail(
   content: MailContent,
-  options: { language: Language; host: string },
+  options: { language: Language; host: string; brand: MailBrand },
 ): Promise<RenderedMail> {
   const { messages } = options.language.texts;
+  const { brand } = options;
+  const button = buttonStyle(brand.colours?.main ?? MAIN);
   const footer = messages.sentBy(options.host);
   const document = await html`<!doctype html>
 <html lang="${options.language.tag}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${content.subject}</title></head>
 <body style="${STYLE.body}">
 <div style="${STYLE.card}">
+<p style="${STYLE.brand}">${brand.name}</p>
 <h1 style="${STYLE.title}">${content.title}</h1>
-${content.blocks.map((block) => asHtml(block, messages.orOpen))}
+${content.blocks.map((block) => asHtml(block, messages.orOpen, button))}
 </div>
 <p style="${STYLE.footer}">${footer}</p>
 </body>
@@ -59,10 +73,10 @@ function asText(block: MailBlock): string {
   return block.kind === "code" ? `    ${block.code}` : `${block.label}:\n${block.url}`;
 }
 
-function asHtml(block: MailBlock, orOpen: string) {
+function asHtml(block: MailBlock, orOpen: string, button: string) {
   if (block.kind === "paragraph") return html`<p style="${STYLE.paragraph}">${block.text}</p>\n`;
   if (block.kind === "code") return html`<p style="${STYLE.code}">${block.code}</p>\n`;
-  return html`<p style="${STYLE.paragraph}"><a href="${block.url}" style="${STYLE.button}">${block.label}</a></p>
+  return html`<p style="${STYLE.paragraph}"><a href="${block.url}" style="${button}">${block.label}</a></p>
 <p style="${STYLE.address}">${orOpen}<br>${block.url}</p>\n`;
 }
 

@@ -30,7 +30,7 @@ const urlsOf = (text: string) => new Set(text.match(/https?:\/\/[^\s"<]+/g) ?? [
 async function render<T extends MailTemplate>(template: T, tag: string, values: MailValues[T]) {
   const language = languageOf(tag);
   const content = composeMail(template, values, { language, issuer: ISSUER, lifeMs: 600_000 });
-  return renderMail(content, { language, host: "id.example.com" });
+  return renderMail(content, { language, host: "id.example.com", brand: { name: "Behalf" } });
 }
 
 for (const [tag] of languageNames)

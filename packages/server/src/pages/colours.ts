@@ -1,8 +1,8 @@
 /** `#rrggbb`, in either case. */
 export type Colour = string;
 
-/** A colour as configuration and organizations give it. */
-export const COLOUR = /^#[0-9a-f]{6}$/i;
+/** What text needs. @see WCAG 2.2 success criterion 1.4.3 */
+const READABLE = 4.5;
 
 /**
  * Contrast of two colours, from 1 to 21.
@@ -21,12 +21,12 @@ export function inkOn(back: Colour): Colour {
   return contrast("#ffffff", back) >= contrast("#000000", back) ? "#ffffff" : "#000000";
 }
 
-/** The colour itself where it can be read on `back`, else the nearest mixture with `ink` that can. */
-export function readableOn(colour: Colour, back: Colour, ink: Colour, least = 4.5): Colour {
+/** The colour itself where it can be read on all of `backs`, else the nearest mixture with `ink` that can. */
+export function readableOn(colour: Colour, backs: readonly Colour[], ink: Colour): Colour {
   const steps = 20;
   for (let step = 0; step < steps; step++) {
     const mixed = mix(colour, ink, step / steps);
-    if (contrast(mixed, back) >= least) return mixed;
+    if (backs.every((back) => contrast(mixed, back) >= READABLE)) return mixed;
   }
   return ink;
 }
