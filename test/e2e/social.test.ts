@@ -50,6 +50,54 @@ for (const engine of engines) {
       assert.match(app.address, /[?&]code=/);
     });
 
+    it("leads whoever types an address of an organization's domain to its one connection", async () => {
+      await using at = await startSocialServer({ storage: await engine.storage() });
+      const { server } = at;
+      const { manage, settings } = server.services.organizations;
+      const lab = await manage.create({ name: "lab", display_name: "Lab", branding: {}, metadata: {} });
+      await settings.setConnections(lab.id, [{ connection: "sandbox", auto_membership: true }]);
+      await settings.addDomain(lab.id, { domain: "calendar.example", verified: true });
+      await signUp(server.url, "known@calendar.example");
+      const provider = at.providers["sandbox"]?.url ?? "?";
+      for (const email of ["known@calendar.example", ANNE]) {
+        const agent = createUserAgent();
+        const page = await agent.submit(await agent.open(`${server.url}login`), { email });
+        assert.ok(page.address.startsWith(provider), `${email}: ${page.address}`);
+      }
+      const agent = createUserAgent();
+      const first = await agent.open(`${server.url}login?organization=lab`);
+      assert.match(first.text, /For Lab/);
+      await agent.submit(first, { email: ANNE });
+      await agent.open(
+        await callbackOf(agent, await pressButton(server, agent, "sandbox", "?organization=lab")),
+      );
+      assert.equal(await whoIs(server, agent), ANNE);
+      // And not where the organization logs in otherwise.
+      await settings.setConnections(lab.id, [{ connection: "passkey", auto_membership: false }]);
+      const page = await createUserAgent().open(`${server.url}login?organization=lab`);
+      assert.doesNotMatch(page.text, /The sandbox provider/);
+      const forms = [
+        { action: "/login/connection/sandbox", method: "post", fields: first.forms[0]?.fields ?? {} },
+      ];
+      assert.equal((await agent.submit({ ...first, forms }, {})).status, 403);
+    });
+
+    it("counts the connection as well once an account was linked in a log-in to an organization", async () => {
+      await using at = await startSocialServer({ storage: await engine.storage() });
+      const { server } = at;
+      const { manage, settings } = server.services.organizations;
+      const lab = await manage.create({ name: "lab", display_name: "Lab", branding: {}, metadata: {} });
+      await settings.setConnections(lab.id, [{ connection: "sandbox", auto_membership: true }]);
+      await signUp(server.url, ANNE);
+      const agent = createUserAgent();
+      const prove = await logInWith(server, agent, { query: "?organization=lab" });
+      assert.match(prove.text, /Is this your account\?/);
+      await agent.submit(await follow(agent, prove, "/login/password"), { password: PASSWORD });
+      const request = new Request(server.url, { headers: { cookie: agent.cookies(server.url) } });
+      const session = await server.services.login.sessions.current(request);
+      assert.deepEqual(session?.methods, ["password", "connection:sandbox"]);
+    });
+
     it("never merges by address: the account's owner proves it, and only then it is linked", async () => {
       await using at = await startSocialServer({ storage: await engine.storage() });
       const { server } = at;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createAuthenticator } from "./authenticator.ts";
+import { openMailbox, type TestMailbox } from "./mailbox.ts";
 import { authorize, logIn, PASSWORD, relyingParty, signUp } from "./person.ts";
 import { APP_URL, SHOP, TEST_SECRET, type TestServer } from "./server.ts";
 import { totpCode } from "./totp.ts";
@@ -20,12 +21,16 @@ export interface PageState {
   readonly page: Page;
 }
 
+/** One yellow pixel. */
+const LOGO =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg==";
 const MFA = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 const toApp = { stopAt: (address: string) => address.startsWith(APP_URL) };
 
 /** A server on which every page can be reached, and the provider behind its connection. */
 export interface EveryPageServer {
   readonly server: TestServer;
+  readonly mailbox: TestMailbox;
   /** Time moves on by so many milliseconds. */
   wait(ms: number): void;
   close(): Promise<void>;
@@ -34,15 +39,20 @@ export interface EveryPageServer {
 export async function startEveryPageServer(): Promise<EveryPageServer> {
   let calendar: CalendarProvider | undefined;
   let ahead = 0;
+  const mailbox = await openMailbox();
   const server = await startVaultServer({
     clock: { now: () => Date.now() + ahead },
     connect: async (callback) => {
       calendar = await startCalendar(callback, { secret: TEST_SECRET });
-      return [calendar.connection];
+      // The same provider logs people in.
+      return [{ ...calendar.connection, login: { trustEmail: true } }];
     },
     policies: { assistant: { calendar: ["calendar.read"] } },
     env: { CALENDAR_SECRET: TEST_SECRET },
     change(config) {
+      const { egress, ...more } = mailbox.configPart;
+      const { allow } = config["egress"] as { allow: string[] };
+      Object.assign(config, more, { egress: { allow: [...allow, ...egress.allow] } });
       const clients = config["clients"] as Record<string, unknown>[];
       clients.push({ id: "television", name: "Television", grantTypes: ["device_code", "refresh_token"] });
       const redirectUris = [`${APP_URL}/auth/callback`];
@@ -52,12 +62,14 @@ export async function startEveryPageServer(): Promise<EveryPageServer> {
   });
   return {
     server,
+    mailbox,
     wait(ms) {
       ahead += ms;
     },
     async close() {
       await server.close();
       await calendar?.provider.close();
+      await mailbox.close();
     },
   };
 }
@@ -66,7 +78,10 @@ export async function startEveryPageServer(): Promise<EveryPageServer> {
  * Every page that a person sees, in one language. A new page is an entry here, and is then audited, pictured and
  * looked through for words of another language.
  */
-export async function everyPage({ server, wait }: EveryPageServer, language: string): Promise<PageState[]> {
+export async function everyPage(
+  { server, mailbox, wait }: EveryPageServer,
+  language: string,
+): Promise<PageState[]> {
   const states: PageState[] = [];
   const { url } = server;
   const browser = () => createUserAgent({ language });
@@ -75,9 +90,10 @@ export async function everyPage({ server, wait }: EveryPageServer, language: str
     states.push({ name, page });
     return page;
   };
-  const tools: Tools = { server, wait, browser, keep, language };
+  const tools: Tools = { server, mailbox, wait, browser, keep, language };
   for (const part of [
     logInPages,
+    codePages,
     signUpPages,
     profilePages,
     requestPages,
@@ -93,6 +109,7 @@ export async function everyPage({ server, wait }: EveryPageServer, language: str
 
 interface Tools {
   readonly server: TestServer;
+  readonly mailbox: TestMailbox;
   readonly language: string;
   readonly wait: (ms: number) => void;
   readonly browser: () => UserAgent;
@@ -116,6 +133,42 @@ async function logInPages({ server, browser, keep, language }: Tools): Promise<v
   const passkey = await agent.open(`${url}login/passkey${flow}`);
   keep("log-in-passkey-refused", await agent.submit(passkey, { answer: "{}" }), 401);
   keep("expired", await browser().open(`${url}login/password${flow}`), 400);
+}
+
+/** Codes and links by mail and text, and what they are for. */
+async function codePages({ server, mailbox, browser, keep, language }: Tools): Promise<void> {
+  const { url } = server;
+  const email = `codes-${language}@example.com`;
+  const { agent } = await signUp(url, email, browser());
+  const linkIn = async (count: number) =>
+    /https?:\S+/.exec((await mailbox.waitForMail(email, count)).text)?.[0] ?? "";
+  await mailbox.waitForMail(email, 1);
+  const other = browser();
+  const password = await other.submit(await other.open(`${url}login?return_to=/profile`), { email });
+  const { search } = new URL(password.address);
+  const send = keep("code-send", await other.open(`${url}login/email-code${search}`));
+  const typed = keep("code", await other.submit(send, {}));
+  keep("code-wrong", await other.submit(typed, { code: "000000" }), 401);
+  const link = await linkIn(2);
+  keep("code-link", await other.open(link));
+  keep("code-link-elsewhere", await browser().open(link));
+
+  const ask = keep("reset", await other.open(`${url}login/reset${search}`));
+  keep("reset-sent", await other.submit(ask, {}));
+  const fresh = keep("reset-password", await other.open(await linkIn(3)));
+  keep("reset-password-wrong", await other.submit(fresh, { password: "short" }), 400);
+  keep("reset-done", await other.submit(fresh, { password: "kettle-orbit-plaid-seven" }));
+
+  const again = await agent.open(`${url}login?return_to=/profile`);
+  await agent.submit(again, { email, password: "kettle-orbit-plaid-seven" });
+  const change = keep("profile-email", await agent.open(`${url}profile/email`));
+  const form = change.forms.length - 1;
+  keep("profile-email-wrong", await agent.submit(change, { email: "nobody" }, { form }), 400);
+  keep("profile-email-waiting", await agent.submit(change, { email: `new-${email}` }, { form }));
+  const phone = keep("profile-phone", await agent.open(`${url}profile/phone`));
+  keep("profile-phone-wrong", await agent.submit(phone, { phone: "12" }), 400);
+  const number = language === "en" ? "+15005550100" : "+15005550101";
+  keep("profile-phone-waiting", await agent.submit(phone, { phone: number }));
 }
 
 async function signUpPages({ server, browser, keep }: Tools): Promise<void> {
@@ -235,7 +288,7 @@ async function askApproval(url: string, userId: string): Promise<void> {
 
 async function organizationPages({ server, browser, keep, language }: Tools): Promise<void> {
   const { url } = server;
-  const { manage, members, invitations } = server.services.organizations;
+  const { manage, members, invitations, settings } = server.services.organizations;
   const make = (name: string, displayName: string) =>
     manage.create({ name: `${name}-${language}`, display_name: displayName, branding: {}, metadata: {} });
   const { agent, email, userId } = await signUp(url, `member-${language}@example.com`, browser());
@@ -245,6 +298,18 @@ async function organizationPages({ server, browser, keep, language }: Tools): Pr
     await members.add(organization.id, [userId], []);
   keep("organizations", (await authorize(party, agent)).page);
   const west = await make("west", "West Bakery");
+  const branding = { logo: LOGO, colour: "#ffd400" };
+  const east = await make("east", "East Bakery");
+  await manage.change(east.id, { branding });
+  const first = keep("organization-log-in", await browser().open(`${url}login?organization=${east.id}`));
+  assert.match(first.text, /ffd400/);
+  await settings.setConnections(west.id, [{ connection: "passkey", auto_membership: false }]);
+  const visitor = browser();
+  const begun = await visitor.open(`${url}login?organization=${west.id}`);
+  const asked = keep("organization-passkey", await visitor.submit(begun, { email }));
+  const forged = { ...asked, forms: [{ ...asked.forms[0], action: "/login/password" }] } as Page;
+  keep("organization-not-taken", await visitor.submit(forged, { password: PASSWORD }), 403);
+  await settings.setConnections(west.id, []);
   const { address } = await invitations.create(
     west.id,
     { email, roles: [], ttl_seconds: 3_600, language },

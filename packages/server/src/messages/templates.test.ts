@@ -66,6 +66,22 @@ for (const [tag] of languageNames)
     });
   });
 
+describe("the brand of a mail", () => {
+  it("is its name, escaped, and a button in its colour with a text that can be read", async () => {
+    const language = languageOf("en");
+    const content = composeMail(
+      "verify_email",
+      { path: "/x" },
+      { language, issuer: ISSUER, lifeMs: 600_000 },
+    );
+    const brand = { name: "Acme <b>& Sons", colours: { main: "#ffd400" } };
+    const { html } = await renderMail(content, { language, host: "id.example.com", brand });
+    assert.match(html, /Acme &lt;b&gt;&amp; Sons/);
+    assert.match(html, /background:#ffd400;color:#000000/);
+    assert.doesNotMatch(html, /Behalf|<b>/);
+  });
+});
+
 describe("what a message may carry", () => {
   for (const path of ["//evil.example/", "/../..//evil.example", "/\\evil.example", "@evil.example/"])
     it(`never leads elsewhere: ${path}`, async () => {
