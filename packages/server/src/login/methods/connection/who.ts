@@ -23,21 +23,26 @@ export function createWho(deps: { accounts: Accounts; identities: IdentityStore;
     arrival: Arrival,
     more: { mayCreate: boolean; locale: string },
   ): Promise<Who> {
-    const known = await identities.find(connection.name, arrival.externalId);
-    if (known) {
-      const user = await accounts.find(known.user_id);
-      if (!user || user.disabledAt !== undefined) return { kind: "nobody", why: "disabled" };
-      await identities.markUsed(known.id, arrival.label);
-      return { kind: "known", userId: user.id };
-    }
+    const known = await findKnown(connection, arrival);
+    if (known) return known;
     const { email } = arrival;
     if (email === undefined) return { kind: "nobody", why: "no_email" };
     const existing = await accounts.findByEmail(email);
-    if (existing) return { kind: "taken", user: existing };
+    // Another browser may have made both, account and identity, since the first look.
+    if (existing) return (await findKnown(connection, arrival)) ?? { kind: "taken", user: existing };
     if (!more.mayCreate || !deps.signUp || !connection.login.signUp)
       return { kind: "nobody", why: "no_sign_up" };
     return create(connection, { ...arrival, email }, more);
   };
+
+  async function findKnown(connection: LoginConnection, arrival: Arrival): Promise<Who | undefined> {
+    const known = await identities.find(connection.name, arrival.externalId);
+    if (!known) return undefined;
+    const user = await accounts.find(known.user_id);
+    if (!user || user.disabledAt !== undefined) return { kind: "nobody", why: "disabled" };
+    await identities.markUsed(known.id, arrival.label);
+    return { kind: "known", userId: user.id };
+  }
 
   /** Account and identity, both or neither. Whoever comes second finds what the first one made. */
   async function create(
